@@ -1,0 +1,86 @@
+import { Type } from 'typebox'
+
+/** Shapes that several routes share. Times are ISO 8601 in UTC, durations are seconds. */
+
+export const Id = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, examples: [12] })
+
+export const Timestamp = Type.String({ format: 'date-time', examples: ['2026-11-21T10:15:30.123Z'] })
+
+export const NullableTimestamp = Type.Union([Timestamp, Type.Null()])
+
+export const QueueName = Type.String({ minLength: 1, maxLength: 256, examples: ['emails'] })
+
+export const Priority = Type.Integer({ minimum: 0, maximum: 9, description: '0 is the most urgent, 9 the least.' })
+
+/** A key under which jobs meet: unique keys, concurrency keys. */
+export const Key = Type.String({ minLength: 1, maxLength: 256 })
+
+export const Labels = Type.Unsafe<Readonly<Record<string, string>>>({
+  type: 'object',
+  propertyNames: { minLength: 1, maxLength: 64, pattern: '^[^=]*$' },
+  additionalProperties: { type: 'string', maxLength: 256 },
+  maxProperties: 32,
+  description: 'Names and values to find the job by.',
+  examples: [{ customer: '42' }],
+})
+export type Labels = Type.Static<typeof Labels>
+
+export const Backoff = Type.Object(
+  {
+    baseSeconds: Type.Number({ minimum: 0, maximum: 86_400, description: 'The wait after the first failure.' }),
+    factor: Type.Number({ minimum: 1, maximum: 10, description: 'Each further wait is this many times the one before.' }),
+    maxSeconds: Type.Number({ minimum: 0, maximum: 2_592_000, description: 'No wait is longer.' }),
+    jitter: Type.Number({ minimum: 0, maximum: 1, description: 'The share of a wait that is random.' }),
+  },
+  { additionalProperties: false, examples: [{ baseSeconds: 5, factor: 2, maxSeconds: 3600, jitter: 0.2 }] },
+)
+export type Backoff = Type.Static<typeof Backoff>
+
+export const JobError = Type.Object({
+  message: Type.String(),
+  code: Type.Union([Type.String(), Type.Null()]),
+  detail: Type.Union([Type.String(), Type.Null()]),
+})
+export type JobError = Type.Static<typeof JobError>
+
+export const JobState = Type.Enum(['pending', 'running', 'completed', 'cancelled', 'dead'])
+export type JobState = Type.Static<typeof JobState>
+
+/** An error answer, RFC 9457. */
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: 'Where the error is documented.' }),
+    title: Type.String(),
+    status: Type.Integer(),
+    code: Type.String({ description: 'Stable; see docs/reference/errors.md.' }),
+    detail: Type.String({ description: 'What is wrong and where.' }),
+    hint: Type.String({ description: 'How to mend it.' }),
+    instance: Type.Optional(Type.String({ description: 'The id of the request, as in the log.' })),
+    errors: Type.Optional(
+      Type.Array(Type.Object({ path: Type.String(), message: Type.String() }), {
+        description: 'Every part that does not fit.',
+      }),
+    ),
+  },
+  { description: 'What went wrong, and how to mend it.' },
+)
+export type Problem = Type.Static<typeof Problem>
+
+export const PageQuery = {
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),
+  cursor: Type.Optional(Type.String({ maxLength: 512, description: '`next` of the page before.' })),
+  order: Type.Optional(Type.Enum(['asc', 'desc'], { default: 'desc' })),
+}
+
+export const Next = Type.Union([Type.String(), Type.Null()], {
+  description: 'Pass as `cursor` for the next page; null at the end.',
+})
+
+/** One item of a batch verb's answer. */
+export const ItemResult = Type.Object({
+  id: Id,
+  ok: Type.Boolean(),
+  code: Type.Optional(Type.String()),
+  message: Type.Optional(Type.String()),
+})
+export type ItemResult = Type.Static<typeof ItemResult>

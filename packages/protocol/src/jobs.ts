@@ -1,0 +1,232 @@
+import { Type } from 'typebox'
+import {
+  Backoff,
+  Id,
+  ItemResult,
+  JobError,
+  JobState,
+  Key,
+  Labels,
+  Next,
+  NullableTimestamp,
+  PageQuery,
+  Priority,
+  QueueName,
+  Timestamp,
+} from './common.ts'
+
+const nullable = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+
+export const SubmitJob = Type.Object(
+  {
+    queue: QueueName,
+    payload: Type.Optional(Type.Unknown({ description: 'Any JSON value; `{}` if left out.' })),
+    priority: Type.Optional(Priority),
+    runAt: Type.Optional(Type.String({ description: 'ISO 8601; not started before.' })),
+    delaySeconds: Type.Optional(Type.Number({ minimum: 0, maximum: 315_360_000, description: 'Instead of `runAt`.' })),
+    maxAttempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    backoff: Type.Optional(Backoff),
+    uniqueKey: Type.Optional(Key),
+    concurrencyKey: Type.Optional(Key),
+    timeoutSeconds: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 31_536_000 })),
+    labels: Type.Optional(Labels),
+  },
+  { additionalProperties: false, examples: [{ queue: 'emails', payload: { to: 'ada@example.com' } }] },
+)
+export type SubmitJob = Type.Static<typeof SubmitJob>
+
+export const SubmitOutcome = Type.Enum(['created', 'repeated', 'existing'], {
+  description: '`repeated`: the idempotency key was known. `existing`: that job holds the unique key.',
+})
+
+export const Submitted = Type.Object({ id: Id, queue: QueueName, outcome: SubmitOutcome })
+export type Submitted = Type.Static<typeof Submitted>
+
+export const SubmittedItem = Type.Object({
+  ok: Type.Boolean(),
+  id: Type.Optional(Id),
+  outcome: Type.Optional(SubmitOutcome),
+  code: Type.Optional(Type.String()),
+  message: Type.Optional(Type.String()),
+})
+export type SubmittedItem = Type.Static<typeof SubmittedItem>
+
+export const Progress = Type.Object({
+  fraction: nullable(Type.Number({ minimum: 0, maximum: 1 })),
+  message: nullable(Type.String({ maxLength: 1024 })),
+})
+export type Progress = Type.Static<typeof Progress>
+
+export const Job = Type.Object({
+  id: Id,
+  requestId: Id,
+  queue: QueueName,
+  state: JobState,
+  priority: Priority,
+  createdAt: Timestamp,
+  runAt: Timestamp,
+  startedAt: NullableTimestamp,
+  finishedAt: NullableTimestamp,
+  attempt: Type.Integer({ description: 'The current or last attempt, counted from 1.' }),
+  maxAttempts: nullable(Type.Integer({ description: 'null: as its queue says.' })),
+  backoff: nullable(Backoff),
+  leaseUntil: NullableTimestamp,
+  worker: nullable(Type.String()),
+  uniqueKey: nullable(Type.String()),
+  concurrencyKey: nullable(Type.String()),
+  timeoutSeconds: nullable(Type.Number()),
+  labels: Labels,
+  statusLabel: nullable(Type.String()),
+  progress: nullable(Progress),
+  cancelRequested: Type.Boolean(),
+  reason: nullable(Type.String({ description: 'Why it is dead or was cancelled.' })),
+})
+export type Job = Type.Static<typeof Job>
+
+export const AttemptOutcome = Type.Enum([
+  'completed',
+  'failed',
+  'snoozed',
+  'released',
+  'cancelled',
+  'discarded',
+  'lease_expired',
+])
+
+export const Attempt = Type.Object({
+  attempt: Type.Integer(),
+  worker: nullable(Type.String()),
+  startedAt: Timestamp,
+  finishedAt: NullableTimestamp,
+  outcome: nullable(AttemptOutcome),
+  error: nullable(JobError),
+})
+export type Attempt = Type.Static<typeof Attempt>
+
+export const JobDetail = Type.Object({
+  ...Job.properties,
+  payload: Type.Unknown(),
+  attempts: Type.Array(Attempt),
+  result: Type.Unknown({ description: 'What the handler returned; null if nothing.' }),
+  error: nullable(JobError),
+})
+export type JobDetail = Type.Static<typeof JobDetail>
+
+export const JobFilterQuery = {
+  queue: Type.Optional(Type.String({ description: 'One or several, separated by commas.' })),
+  state: Type.Optional(Type.String({ description: 'One or several, separated by commas.' })),
+  label: Type.Optional(Type.String({ description: '`name` or `name=value`.' })),
+  createdFrom: Type.Optional(Type.String({ description: 'ISO 8601, inclusive.' })),
+  createdTo: Type.Optional(Type.String({ description: 'ISO 8601, exclusive.' })),
+  requestId: Type.Optional(Id),
+  text: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Text that the payload contains.' })),
+}
+
+export const JobListQuery = Type.Object({ ...JobFilterQuery, ...PageQuery }, { additionalProperties: false })
+
+export const JobList = Type.Object({ items: Type.Array(Job), next: Next })
+export type JobList = Type.Static<typeof JobList>
+
+export const TimelineEntry = Type.Object({
+  at: Timestamp,
+  kind: Type.Enum(['request', 'attempt_started', 'attempt_ended', 'event', 'log', 'system', 'finished']),
+  message: Type.String(),
+  level: Type.Enum(['debug', 'info', 'warn', 'error']),
+  attempt: Type.Optional(Type.Integer()),
+  worker: Type.Optional(Type.String()),
+  data: Type.Optional(Type.Unknown()),
+})
+export type TimelineEntry = Type.Static<typeof TimelineEntry>
+
+export const Timeline = Type.Object({ items: Type.Array(TimelineEntry), next: Next })
+export type Timeline = Type.Static<typeof Timeline>
+
+export const WaitingReason = Type.Object({
+  code: Type.Enum([
+    'not_due',
+    'queue_paused',
+    'queue_limit',
+    'queue_rate',
+    'key_limit',
+    'key_rate',
+    'no_worker',
+    'behind_others',
+    'about_to_start',
+  ]),
+  message: Type.String(),
+  until: Type.Optional(Timestamp),
+  limit: Type.Optional(Type.Integer()),
+  running: Type.Optional(Type.Integer()),
+  ahead: Type.Optional(Type.Integer()),
+  holders: Type.Optional(Type.Array(Type.Object({ id: Id, worker: nullable(Type.String()) }))),
+})
+export type WaitingReason = Type.Static<typeof WaitingReason>
+
+export const Waiting = Type.Object({
+  state: JobState,
+  waiting: Type.Boolean(),
+  reasons: Type.Array(WaitingReason, { description: 'Everything that stands in the way, the firmest first.' }),
+})
+export type Waiting = Type.Static<typeof Waiting>
+
+export const CancelJob = Type.Object(
+  { reason: Type.Optional(Type.String({ maxLength: 1024 })) },
+  { additionalProperties: false },
+)
+
+export const RetryJob = Type.Object(
+  { payload: Type.Optional(Type.Unknown({ description: 'Run with this instead.' })) },
+  { additionalProperties: false },
+)
+
+export const EditJob = Type.Object(
+  { priority: Type.Optional(Priority), runAt: Type.Optional(Type.String()), labels: Type.Optional(Labels) },
+  { additionalProperties: false, minProperties: 1 },
+)
+
+export const EventInput = Type.Object(
+  {
+    message: Type.String({ maxLength: 65_536 }),
+    kind: Type.Optional(Type.Enum(['event', 'log'], { default: 'event' })),
+    level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'])),
+    data: Type.Optional(Type.Unknown()),
+    at: Type.Optional(Type.String({ description: 'ISO 8601; now if left out.' })),
+  },
+  { additionalProperties: false },
+)
+export type EventInput = Type.Static<typeof EventInput>
+
+export const JobEvent = Type.Object({
+  id: Id,
+  jobId: Id,
+  at: Timestamp,
+  kind: Type.Enum(['event', 'log', 'system']),
+  level: Type.Enum(['debug', 'info', 'warn', 'error']),
+  message: Type.String(),
+  data: Type.Optional(Type.Unknown()),
+})
+export type JobEvent = Type.Static<typeof JobEvent>
+
+export const JobEventList = Type.Object({ items: Type.Array(JobEvent), next: Next })
+
+export const DeadLetter = Type.Object({
+  id: Id,
+  queue: QueueName,
+  reason: Type.String(),
+  attempts: Type.Integer(),
+  error: nullable(JobError),
+  diedAt: Timestamp,
+  createdAt: Timestamp,
+  origin: Type.Object({ kind: Type.Literal('job'), source: Type.String(), requestId: Id }),
+  labels: Labels,
+})
+export type DeadLetter = Type.Static<typeof DeadLetter>
+
+export const DeadLetterList = Type.Object({ items: Type.Array(DeadLetter), next: Next })
+
+export const ReplayDeadLetter = Type.Object(
+  { payload: Type.Optional(Type.Unknown()), target: Type.Optional(QueueName) },
+  { additionalProperties: false },
+)
+
+export { ItemResult }

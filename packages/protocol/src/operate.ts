@@ -1,0 +1,222 @@
+import { Type } from 'typebox'
+import { Backoff, Id, JobState, Next, NullableTimestamp, PageQuery, QueueName, Timestamp } from './common.ts'
+
+/** Queues, operations on many jobs, keys, and watching. */
+
+const nullable = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+
+export const RateLimit = Type.Object(
+  {
+    limit: Type.Integer({ minimum: 1, maximum: 1_000_000_000 }),
+    periodSeconds: Type.Number({ minimum: 0.05, maximum: 2_592_000 }),
+  },
+  { additionalProperties: false, description: 'At most `limit` starts within any `periodSeconds`.' },
+)
+export type RateLimit = Type.Static<typeof RateLimit>
+
+const Limit = Type.Integer({ minimum: 1, maximum: 1_000_000 })
+
+const QueueSettings = {
+  paused: Type.Boolean(),
+  concurrency: nullable(Limit),
+  keyConcurrency: Limit,
+  rateLimit: nullable(RateLimit),
+  keyRateLimit: nullable(RateLimit),
+  maxAttempts: nullable(Type.Integer({ minimum: 1, maximum: 1000 })),
+  backoff: nullable(Backoff),
+  retentionDays: nullable(Type.Number({ minimum: 0, maximum: 36_500 })),
+  handler: nullable(Type.String({ maxLength: 1024 })),
+}
+
+export const QueueCounts = Type.Object({
+  pending: Type.Integer(),
+  ready: Type.Integer({ description: 'Pending and free to start.' }),
+  scheduled: Type.Integer({ description: 'Pending until their time.' }),
+  held: Type.Integer({ description: 'Pending until their concurrency key has room.' }),
+  running: Type.Integer(),
+  completed: Type.Integer(),
+  cancelled: Type.Integer(),
+  dead: Type.Integer(),
+})
+
+export const Queue = Type.Object({
+  name: QueueName,
+  createdAt: Timestamp,
+  ...QueueSettings,
+  counts: QueueCounts,
+  workers: Type.Integer({ description: 'Workers that serve it now.' }),
+})
+export type Queue = Type.Static<typeof Queue>
+
+export const QueueList = Type.Object({ items: Type.Array(Queue), next: Type.Null() })
+
+export const QueueChange = Type.Partial(Type.Object(QueueSettings), { additionalProperties: false, minProperties: 1 })
+export type QueueChange = Type.Static<typeof QueueChange>
+
+export const CapturedRequest = Type.Object({
+  id: Id,
+  receivedAt: Timestamp,
+  source: Type.String(),
+  sourceIp: nullable(Type.String()),
+  userAgent: nullable(Type.String()),
+  method: Type.String(),
+  url: Type.String(),
+  headers: Type.Record(Type.String(), Type.String()),
+  contentType: nullable(Type.String()),
+  body: Type.Unknown(),
+  queue: nullable(Type.String()),
+  handled: Type.Boolean(),
+})
+export type CapturedRequest = Type.Static<typeof CapturedRequest>
+
+export const RequestList = Type.Object({ items: Type.Array(CapturedRequest), next: Next })
+
+export const RequestListQuery = Type.Object(
+  {
+    queue: Type.Optional(Type.String({ description: 'One or several, separated by commas.' })),
+    source: Type.Optional(Type.String()),
+    createdFrom: Type.Optional(Type.String({ description: 'ISO 8601, inclusive.' })),
+    createdTo: Type.Optional(Type.String({ description: 'ISO 8601, exclusive.' })),
+    text: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    ...PageQuery,
+  },
+  { additionalProperties: false },
+)
+
+const oneOrMany = <Item extends Type.TSchema>(item: Item) =>
+  Type.Union([item, Type.Array(item, { minItems: 1, maxItems: 100 })])
+
+export const JobFilter = Type.Object(
+  {
+    queue: Type.Optional(oneOrMany(QueueName)),
+    state: Type.Optional(oneOrMany(JobState)),
+    label: Type.Optional(Type.String()),
+    createdFrom: Type.Optional(Type.String()),
+    createdTo: Type.Optional(Type.String()),
+    ids: Type.Optional(Type.Array(Id, { minItems: 1, maxItems: 10_000 })),
+    text: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+  },
+  { additionalProperties: false },
+)
+export type JobFilter = Type.Static<typeof JobFilter>
+
+export const OperationAction = Type.Enum(['retry', 'cancel', 'delete'])
+
+export const StartOperation = Type.Object(
+  { action: OperationAction, filter: JobFilter },
+  { additionalProperties: false, examples: [{ action: 'retry', filter: { queue: 'emails', state: 'dead' } }] },
+)
+export type StartOperation = Type.Static<typeof StartOperation>
+
+export const Operation = Type.Object({
+  id: Id,
+  action: OperationAction,
+  filter: JobFilter,
+  state: Type.Enum(['running', 'completed', 'aborted']),
+  examined: Type.Integer(),
+  changed: Type.Integer(),
+  skipped: Type.Integer(),
+  createdAt: Timestamp,
+  createdBy: Type.String(),
+  finishedAt: NullableTimestamp,
+})
+export type Operation = Type.Static<typeof Operation>
+
+export const OperationList = Type.Object({ items: Type.Array(Operation), next: Next })
+
+export const Role = Type.Enum(['viewer', 'producer', 'worker', 'operator', 'admin'])
+export type Role = 'viewer' | 'producer' | 'worker' | 'operator' | 'admin'
+
+export const ApiKey = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  role: Role,
+  queues: nullable(Type.Array(QueueName)),
+  createdAt: Timestamp,
+  createdBy: Type.String(),
+  expiresAt: NullableTimestamp,
+  lastUsedAt: NullableTimestamp,
+})
+export type ApiKey = Type.Static<typeof ApiKey>
+
+export const ApiKeyList = Type.Object({ items: Type.Array(ApiKey), next: Type.Null() })
+
+export const CreateKey = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 128 }),
+    role: Role,
+    queues: Type.Optional(nullable(Type.Array(QueueName, { minItems: 1, maxItems: 100 }))),
+    expiresAt: Type.Optional(nullable(Type.String())),
+  },
+  { additionalProperties: false, examples: [{ name: 'billing', role: 'producer', queues: ['invoices'] }] },
+)
+export type CreateKey = Type.Static<typeof CreateKey>
+
+export const CreatedKey = Type.Object({
+  ...ApiKey.properties,
+  key: Type.String({ description: 'The key itself. It is shown this once and cannot be read again.' }),
+})
+export type CreatedKey = Type.Static<typeof CreatedKey>
+
+const Sums = {
+  submitted: Type.Integer(),
+  started: Type.Integer(),
+  completed: Type.Integer(),
+  failed: Type.Integer({ description: 'Attempts that failed, whether or not another followed.' }),
+  dead: Type.Integer(),
+  cancelled: Type.Integer(),
+  expired: Type.Integer({ description: 'Leases that ran out.' }),
+  meanWaitSeconds: nullable(Type.Number({ description: 'From free to start until started.' })),
+  meanRunSeconds: nullable(Type.Number({ description: 'From started until reported.' })),
+}
+
+export const StatsSums = Type.Object(Sums)
+export type StatsSums = Type.Static<typeof StatsSums>
+
+export const StatsQuery = Type.Object(
+  {
+    window: Type.Optional(
+      Type.Integer({ minimum: 60, maximum: 31_622_400, default: 3600, description: 'Seconds back from now.' }),
+    ),
+    step: Type.Optional(
+      Type.Integer({ minimum: 60, maximum: 31_622_400, default: 60, description: 'Seconds, a multiple of 60.' }),
+    ),
+    queue: Type.Optional(Type.String({ description: 'One or several, separated by commas.' })),
+  },
+  { additionalProperties: false },
+)
+
+export const Stats = Type.Object({
+  from: Timestamp,
+  to: Timestamp,
+  stepSeconds: Type.Integer(),
+  points: Type.Array(Type.Object({ at: Timestamp, ...Sums })),
+  queues: Type.Record(Type.String(), StatsSums, { description: 'The sums of the whole window, by queue.' }),
+  total: StatsSums,
+})
+export type Stats = Type.Static<typeof Stats>
+
+export const AttentionItem = Type.Object({
+  code: Type.String(),
+  severity: Type.Enum(['info', 'warning', 'critical']),
+  message: Type.String(),
+  hint: Type.String(),
+  queue: Type.Optional(Type.String()),
+  count: Type.Optional(Type.Integer()),
+})
+export type AttentionItem = Type.Static<typeof AttentionItem>
+
+export const Attention = Type.Object({ items: Type.Array(AttentionItem) })
+export type Attention = Type.Static<typeof Attention>
+
+export const Me = Type.Object({
+  name: Type.String(),
+  role: Role,
+  queues: nullable(Type.Array(Type.String())),
+  server: Type.Object({ version: Type.String() }),
+})
+export type Me = Type.Static<typeof Me>
+
+/** The data of an event on `GET /api/v1/stream`. */
+export const StreamJob = Type.Object({ id: Id, queue: QueueName, state: JobState, at: Timestamp })
+export type StreamJob = Type.Static<typeof StreamJob>

@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto'
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { OctoflowError } from '../errors/octoflow-error.ts'
+
+/** Where the key lies that a server without configured credentials makes for itself. */
+export const keyFilePath = (dataDirectory: string): string => join(dataDirectory, 'key')
+
+/**
+ * The key in the data directory; made, readable by the owner alone, if there is none.
+ * @throws `data_directory_unusable`
+ */
+export function readOrMakeKey(dataDirectory: string): { readonly key: string; readonly path: string; readonly made: boolean } {
+  const path = keyFilePath(dataDirectory)
+  try {
+    const known = readKeyFile(path)
+    if (known !== null) return { key: known, path, made: false }
+    const key = randomBytes(24).toString('base64url')
+    mkdirSync(dataDirectory, { recursive: true })
+    const made = place(key, path)
+    return made ? { key, path, made } : { key: readKeyFile(path) ?? key, path, made }
+  } catch (error) {
+    throw new OctoflowError('data_directory_unusable', { path: dataDirectory, reason: (error as Error).message }, { cause: error })
+  }
+}
+
+/** @returns `null` if there is no such file, or nothing in it. */
+export function readKeyFile(path: string): string | null {
+  try {
+    const key = readFileSync(path, 'utf8').trim()
+    return key === '' ? null : key
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
+/** Puts a whole file in place at once. @returns `false` if another process that starts now was quicker. */
+function place(key: string, path: string): boolean {
+  const draft = `${path}.${randomBytes(4).toString('hex')}`
+  writeFileSync(draft, `${key}\n`, { mode: 0o600, flag: 'wx' })
+  try {
+    // What an interrupted start or an editor left empty is no key.
+    if (readKeyFile(path) === null) rmSync(path, { force: true })
+    linkSync(draft, path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    rmSync(draft, { force: true })
+  }
+}

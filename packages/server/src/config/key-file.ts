@@ -20,7 +20,11 @@ export function readOrMakeKey(dataDirectory: string): { readonly key: string; re
     const made = place(key, path)
     return made ? { key, path, made } : { key: readKeyFile(path) ?? key, path, made }
   } catch (error) {
-    throw new OctoflowError('data_directory_unusable', { path: dataDirectory, reason: (error as Error).message }, { cause: error })
+    throw new OctoflowError(
+      'data_directory_unusable',
+      { path: dataDirectory, reason: (error as Error).message },
+      { cause: error },
+    )
   }
 }
 

@@ -19,7 +19,9 @@ export const DEFAULT_BACKOFF: Backoff = { base: 5 * SECOND, factor: 2, max: HOUR
  * @param random uniform in 0 … 1; passed in so that the same inputs always give the same wait.
  */
 export function backoffDelay(backoff: Backoff, failures: number, random: number): Duration {
-  const planned = Math.min(backoff.max, backoff.base * backoff.factor ** (failures - 1))
+  // Kept finite, for a base of 0 times infinity would be no number.
+  const growth = Math.min(Number.MAX_VALUE, backoff.factor ** (failures - 1))
+  const planned = Math.min(backoff.max, backoff.base * growth)
   const jittered = planned * (1 + backoff.jitter * (2 * random - 1))
   return Math.round(Math.min(backoff.max, jittered))
 }

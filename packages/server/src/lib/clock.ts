@@ -13,6 +13,7 @@ export interface Clock {
   after(delay: Duration, callback: () => void): CancelTimer
 }
 
+/** In milliseconds, some 25 days; a longer one would fire at once. */
 const LONGEST_TIMER = 2 ** 31 - 1
 
 /**
@@ -34,8 +35,14 @@ export class SystemClock implements Clock {
   }
 
   after(delay: Duration, callback: () => void): CancelTimer {
-    const milliseconds = Math.min(Math.max(0, Math.ceil(delay / MILLISECOND)), LONGEST_TIMER)
-    const timer = setTimeout(callback, milliseconds)
+    let left = Math.max(0, Math.ceil(delay / MILLISECOND))
+    let timer: NodeJS.Timeout
+    const wait = (): void => {
+      const now = Math.min(left, LONGEST_TIMER)
+      left -= now
+      timer = setTimeout(left > 0 ? wait : callback, now)
+    }
+    wait()
     return () => clearTimeout(timer)
   }
 

@@ -22,7 +22,8 @@ export function editDistance(a: string, b: string): number {
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   const wanted = word.toLowerCase()
   let best: string | null = null
-  let bestDistance = Math.max(2, Math.floor(wanted.length / 3)) + 1
+  // Two letters may be wrong, more in a long word; but when all of them are, it is another word.
+  let bestDistance = Math.min(Math.max(2, Math.floor(wanted.length / 3)) + 1, wanted.length)
   for (const candidate of candidates) {
     const distance = editDistance(wanted, candidate.toLowerCase())
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance]

@@ -20,7 +20,8 @@ export abstract class Service {
         await this.onStart()
         this.#running = true
       } catch (error) {
-        await this.onStop()
+        // What goes wrong with the cleaning up would only hide the error that explains it.
+        await this.#cleanUp().catch(() => undefined)
         throw error
       }
     })
@@ -39,6 +40,10 @@ export abstract class Service {
 
   /** Gives everything back; must cope with a start that got only half way. */
   protected abstract onStop(): Promise<void> | void
+
+  async #cleanUp(): Promise<void> {
+    await this.onStop()
+  }
 
   #inTurn(step: () => Promise<void>): Promise<void> {
     const turn = this.#last.then(step)

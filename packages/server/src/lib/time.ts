@@ -17,8 +17,11 @@ export const MINUTE: Duration = 60 * SECOND
 export const HOUR: Duration = 60 * MINUTE
 export const DAY: Duration = 24 * HOUR
 
-/** The latest instant that ISO 8601 writes with a four-digit year. */
-export const MAX_INSTANT: Instant = Date.UTC(9999, 11, 31, 23, 59, 59, 999) * MILLISECOND
+/** The latest instant that a double tells to the microsecond: 2255-06-05T23:47:34.740991Z. */
+export const MAX_INSTANT: Instant = Number.MAX_SAFE_INTEGER
+
+/** The earliest such instant: 1684-07-28T00:12:25.259009Z. */
+export const MIN_INSTANT: Instant = Number.MIN_SAFE_INTEGER
 
 export const seconds = (count: number): Duration => Math.round(count * SECOND)
 
@@ -34,26 +37,57 @@ export function toIso(at: Instant): string {
 
 export const toIsoOrNull = (at: Instant | null): string | null => (at === null ? null : toIso(at))
 
-const ISO = /^\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.(\d{1,9}))?)?(?:[Zz]|[+-]\d{2}:?\d{2})?)?$/
+const DATE = /^(\d{4})-(\d{2})-(\d{2})/
+const TIME = /^[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?/
+const OFFSET = /^(?:[Zz]|([+-])(\d{2}):?(\d{2}))?$/
 
 /**
- * Reads an ISO 8601 date or date-time; one without an offset is taken as UTC. Digits beyond microseconds are cut.
- * @returns `null` for anything that is not a date of the years 0000 to 9999.
+ * Reads an ISO 8601 date or date-time; one without an offset is taken as UTC. Digits beyond microseconds are cut. What lies
+ * before `MIN_INSTANT` or after `MAX_INSTANT` counts as that: year 9999 is how many say never.
+ * @returns `null` for anything that is not a day of the calendar, or a time of day from 00:00:00 to 23:59:59.
  */
 export function fromIso(text: string): Instant | null {
-  const match = ISO.exec(text)
-  if (match === null) return null
-  const fraction = match[1] ?? ''
-  const zoned = text.length > 10 && !/(?:[Zz]|[+-]\d{2}:?\d{2})$/.test(text) ? `${text}Z` : text
-  const milliseconds = Date.parse(zoned.replace(' ', 'T').replace(/\.\d+/, `.${fraction.padEnd(3, '0').slice(0, 3)}`))
-  if (Number.isNaN(milliseconds)) return null
-  return milliseconds * MILLISECOND + Number(fraction.padEnd(6, '0').slice(3, 6))
+  const date = DATE.exec(text)
+  if (date === null) return null
+  const midnight = readDate(date)
+  if (text.length === date[0].length) return clamp(midnight)
+  const rest = text.slice(date[0].length)
+  const time = TIME.exec(rest)
+  const offset = OFFSET.exec(rest.slice(time?.[0].length ?? 0))
+  if (time === null || offset === null) return null
+  return clamp(midnight + readTime(time) - readOffset(offset))
 }
+
+/** @returns `NaN` where the calendar has no such day. */
+function readDate([, year, month, day]: readonly string[]): Instant {
+  // `Date.UTC` takes the years 0 to 99 for 1900 to 1999, and the 31st of February for the 2nd of March.
+  const date = new Date(0)
+  const milliseconds = date.setUTCFullYear(Number(year), Number(month) - 1, Number(day))
+  return date.getUTCMonth() === Number(month) - 1 && date.getUTCDate() === Number(day) ? milliseconds * MILLISECOND : Number.NaN
+}
+
+function readTime([, hour, minute, second = '0', fraction = '']: readonly string[]): Duration {
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return Number.NaN
+  return Number(hour) * HOUR + Number(minute) * MINUTE + Number(second) * SECOND + Number(fraction.padEnd(6, '0').slice(0, 6))
+}
+
+function readOffset([, sign, hour = '0', minute = '0']: readonly string[]): Duration {
+  if (Number(hour) > 23 || Number(minute) > 59) return Number.NaN
+  return (sign === '-' ? -1 : 1) * (Number(hour) * HOUR + Number(minute) * MINUTE)
+}
+
+const clamp = (at: Instant): Instant | null => (Number.isNaN(at) ? null : Math.max(MIN_INSTANT, Math.min(MAX_INSTANT, at)))
 
 /** A duration for people: `850 ms`, `12.4 s`, `3 min 20 s`, `2 h 5 min`, `4 d 3 h`. */
 export function humanDuration(duration: Duration): string {
-  if (duration < SECOND) return `${Math.round(toMilliseconds(duration))} ms`
-  if (duration < MINUTE) return `${Number((duration / SECOND).toFixed(1))} s`
+  const milliseconds = Math.round(toMilliseconds(duration))
+  if (milliseconds < 1_000) return `${milliseconds} ms`
+  const tenths = Math.round(duration / (SECOND / 10))
+  if (tenths < 600) return `${tenths / 10} s`
+  return humanMinutes(Math.round(duration / SECOND) * SECOND)
+}
+
+function humanMinutes(duration: Duration): string {
   const [large, largeName, small, smallName] =
     duration < HOUR
       ? ([MINUTE, 'min', SECOND, 's'] as const)

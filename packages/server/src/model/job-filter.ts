@@ -13,6 +13,6 @@ export interface JobFilter {
   /** Exclusive. */
   readonly createdTo?: Instant | undefined
   readonly ids?: readonly number[] | undefined
-  /** Text that the body of its request contains, whatever the case. */
+  /** Text that its payload contains, whatever the case. */
   readonly text?: string | undefined
 }

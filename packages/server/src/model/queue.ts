@@ -46,7 +46,10 @@ export interface Queue extends QueueSettings {
   readonly counts: QueueCounts
 }
 
-/** How many of a queue's jobs are in each state; the pending ones by what they wait for. */
+/**
+ * How many of a queue's jobs are in each state; the pending ones by what they wait for. A job whose time has come, or whose
+ * key a new limit gives room, is counted among the ready ones from the next claim on.
+ */
 export interface QueueCounts extends Readonly<Record<JobState, number>> {
   /** Pending and free to start. */
   readonly ready: number

@@ -16,6 +16,9 @@ export interface UsedSlice {
  * A sliding window, counted in slices of a twentieth of the period. A slice counts in full until its very end has left
  * the window, so the limit holds in every window of the period, bursts included; the price is that a start waits up to
  * one slice (5% of the period) longer than an exact log of all starts would have it wait.
+ *
+ * Slices that lie more than a period ahead were counted before the clock was stepped back. They are left out, or nothing
+ * would start until the clock has caught up; those of clocks that differ by less still count.
  */
 const SLICES = 20
 
@@ -33,7 +36,7 @@ export function availability(
   slices: readonly UsedSlice[],
   now: Instant,
 ): { readonly free: number; readonly nextAt: Instant | null } {
-  const counted = slices.filter((slice) => slice.start + sliceLength(limit) + limit.period > now)
+  const counted = slices.filter(({ start }) => start + sliceLength(limit) + limit.period > now && start <= now + limit.period)
   let used = counted.reduce((sum, slice) => sum + slice.used, 0)
   const free = Math.max(0, limit.limit - used)
   if (free > 0) return { free, nextAt: null }

@@ -1,0 +1,35 @@
+import type { Instant } from '../../lib/time.ts'
+import type { JobFilter } from '../../model/job-filter.ts'
+import type { Operation, OperationAction } from '../../model/operation.ts'
+import type { Page, PageRequest } from './page.ts'
+
+/** Actions on all jobs that match a filter. */
+export interface OperationStore {
+  create(params: {
+    readonly now: Instant
+    readonly action: OperationAction
+    readonly filter: JobFilter
+    readonly by: string
+  }): Promise<Operation>
+
+  find(params: { readonly ids: readonly number[] }): Promise<readonly Operation[]>
+
+  list(params: { readonly page: PageRequest }): Promise<Page<Operation>>
+
+  /** Those that have work left, oldest first. */
+  unfinished(): Promise<readonly Operation[]>
+
+  /**
+   * Acts on the next `limit` jobs and stores how far it got, in one transaction. Does nothing to one that is finished.
+   * @param params.note recorded with each job concerned.
+   */
+  step(params: {
+    readonly now: Instant
+    readonly id: number
+    readonly limit: number
+    readonly note: string
+  }): Promise<Operation>
+
+  /** @throws `operation_not_found`, `operation_finished` */
+  abort(params: { readonly now: Instant; readonly id: number }): Promise<Operation>
+}

@@ -1,0 +1,17 @@
+/** Which part of a list, in order of id, is wanted. */
+export interface PageRequest {
+  readonly limit: number
+  readonly order: 'asc' | 'desc'
+  /** The `next` of the page before; `null` for the first page. */
+  readonly after: number | null
+}
+
+/**
+ * A page of a list. It may hold fewer items than asked for while there are more: a filter that no index serves is
+ * applied to a bounded number of rows for each page, so that no request can keep the database busy for long.
+ */
+export interface Page<Item> {
+  readonly items: readonly Item[]
+  /** Where the next page begins; `null` at the end. */
+  readonly next: number | null
+}

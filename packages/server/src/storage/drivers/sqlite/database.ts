@@ -1,0 +1,181 @@
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { OctoflowError } from '../../../errors/octoflow-error.ts'
+import { isBusy, isNotADatabase, mapError } from './errors.ts'
+
+/** "Octo" as SQLite's application id: tells an Octoflow database from any other program's. */
+const APPLICATION_ID = 0x4f63746f
+
+const BUSY_TIMEOUT_MS = 5_000
+
+export type Value = SQLInputValue
+
+/**
+ * A connection with its prepared statements. Rows come as objects from `all` and `get`, as arrays from `rows` and `row`,
+ * which is faster where there are many.
+ * @throws `OctoflowError` for the conditions of a database: full, read-only, damaged, unreachable, closed.
+ */
+export class Database {
+  readonly path: string
+  readonly connection: DatabaseSync
+  readonly #objects = new Map<string, StatementSync>()
+  readonly #arrays = new Map<string, StatementSync>()
+
+  constructor(path: string) {
+    this.path = path
+    this.connection = open(path)
+  }
+
+  get inMemory(): boolean {
+    return this.path === ':memory:'
+  }
+
+  /** @returns how many rows were changed. */
+  run(sql: string, ...values: Value[]): number {
+    try {
+      return this.#statement(sql).run(...values).changes as number
+    } catch (error) {
+      throw mapError(error)
+    }
+  }
+
+  get<Row>(sql: string, ...values: Value[]): Row | undefined {
+    try {
+      return this.#statement(sql).get(...values) as Row | undefined
+    } catch (error) {
+      throw mapError(error)
+    }
+  }
+
+  all<Row>(sql: string, ...values: Value[]): Row[] {
+    try {
+      return this.#statement(sql).all(...values) as Row[]
+    } catch (error) {
+      throw mapError(error)
+    }
+  }
+
+  row<Row extends readonly unknown[]>(sql: string, ...values: Value[]): Row | undefined {
+    try {
+      return this.#arrayStatement(sql).get(...values) as unknown as Row | undefined
+    } catch (error) {
+      throw mapError(error)
+    }
+  }
+
+  rows<Row extends readonly unknown[]>(sql: string, ...values: Value[]): Row[] {
+    try {
+      return this.#arrayStatement(sql).all(...values) as unknown as Row[]
+    } catch (error) {
+      throw mapError(error)
+    }
+  }
+
+  close(): void {
+    this.#objects.clear()
+    this.#arrays.clear()
+    this.connection.close()
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#objects.get(sql)
+    if (statement === undefined) {
+      statement = this.#prepare(sql)
+      this.#objects.set(sql, statement)
+    }
+    return statement
+  }
+
+  #arrayStatement(sql: string): StatementSync {
+    let statement = this.#arrays.get(sql)
+    if (statement === undefined) {
+      statement = this.#prepare(sql)
+      statement.setReturnArrays(true)
+      this.#arrays.set(sql, statement)
+    }
+    return statement
+  }
+
+  #prepare(sql: string): StatementSync {
+    if (!this.connection.isOpen) throw new OctoflowError('storage_closed')
+    return this.connection.prepare(sql)
+  }
+}
+
+function open(path: string): DatabaseSync {
+  if (path !== ':memory:') prepareDirectory(dirname(path))
+  try {
+    const connection = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: false })
+    try {
+      patiently(() => configure(connection, path))
+    } catch (error) {
+      connection.close()
+      throw error
+    }
+    return connection
+  } catch (error) {
+    if (isNotADatabase(error))
+      throw new OctoflowError('not_a_database', { path, reason: 'it is not in SQLite’s format' }, { cause: error })
+    const mapped = mapError(error)
+    throw mapped instanceof OctoflowError && mapped.code === 'storage_unavailable'
+      ? new OctoflowError(
+          'data_directory_unusable',
+          { path: dirname(path), reason: (error as Error).message },
+          { cause: error },
+        )
+      : mapped
+  }
+}
+
+const PAUSE_MS = 10
+const paused = new Int32Array(new SharedArrayBuffer(4))
+
+/**
+ * Does again what met the lock of another process. SQLite itself waits for most locks, but not for those that a switch of
+ * the journal mode needs: of twenty processes that open a new file at once, now and then one was refused at once.
+ */
+function patiently(step: () => void): void {
+  const deadline = performance.now() + BUSY_TIMEOUT_MS
+  while (true) {
+    try {
+      step()
+      return
+    } catch (error) {
+      if (!isBusy(error) || performance.now() >= deadline) throw error
+      Atomics.wait(paused, 0, 0, PAUSE_MS)
+    }
+  }
+}
+
+function configure(connection: DatabaseSync, path: string): void {
+  claimFile(connection, path)
+  // Durable at every commit, also against loss of power; readers never wait for the writer.
+  connection.exec('PRAGMA journal_mode = WAL')
+  connection.exec('PRAGMA synchronous = FULL')
+  // The checkpointer decides when pages move from the log to the file.
+  connection.exec('PRAGMA wal_autocheckpoint = 0')
+  connection.exec('PRAGMA cache_size = -16000')
+  connection.exec('PRAGMA temp_store = MEMORY')
+}
+
+/** Refuses a file that another program made, before anything is written to it. */
+function claimFile(connection: DatabaseSync, path: string): void {
+  // One statement, so that both are seen as of one moment while other processes may be creating the file.
+  const { id, tables } = connection
+    .prepare('SELECT application_id AS id, (SELECT count(*) FROM sqlite_schema) AS tables FROM pragma_application_id')
+    .get() as { id: number; tables: number }
+  if (id === APPLICATION_ID) return
+  if (id !== 0 || tables > 0) throw new OctoflowError('not_a_database', { path, reason: 'it holds another program’s tables' })
+  connection.exec(`PRAGMA application_id = ${APPLICATION_ID}`)
+}
+
+function prepareDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true })
+    if (!statSync(directory).isDirectory()) throw new Error('it is not a directory')
+    accessSync(directory, constants.W_OK)
+  } catch (error) {
+    throw new OctoflowError('data_directory_unusable', { path: directory, reason: (error as Error).message }, { cause: error })
+  }
+}

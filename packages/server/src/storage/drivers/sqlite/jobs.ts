@@ -1,0 +1,333 @@
+import { OctoflowError } from '../../../errors/octoflow-error.ts'
+import type { Instant } from '../../../lib/time.ts'
+import { type Attempt, type AttemptOutcome, isFinished, type Job, type JobError, type Labels } from '../../../model/job.ts'
+import type { JobFilter } from '../../../model/job-filter.ts'
+import type { JobStore, Retry, WaitingFacts } from '../../contract/jobs.ts'
+import type { Page } from '../../contract/page.ts'
+import type { ItemResult } from '../../contract/storage.ts'
+import type { Database } from './database.ts'
+import { note } from './events.ts'
+import { deleteLabels, findJob, findUnique, insertLabels, recordAttempt } from './job-rows.ts'
+import { listIds } from './listing.ts'
+import { formatOptions, labelTerms, parseOptions } from './options.ts'
+import { pendingStage, Stage, stateOf } from './stages.ts'
+import { type QueueRow, Transaction } from './transaction.ts'
+import type { Writer } from './writer.ts'
+
+type Params<Verb extends keyof JobStore> = Parameters<JobStore[Verb]>[0]
+
+const COUNT_AHEAD_TO = 1_000
+const HOLDERS_SHOWN = 10
+
+export class SqliteJobs implements JobStore {
+  readonly #db: Database
+  readonly #writer: Writer
+
+  constructor(db: Database, writer: Writer) {
+    this.#db = db
+    this.#writer = writer
+  }
+
+  async find({ ids }: Params<'find'>): Promise<readonly Job[]> {
+    return ids.map((id) => loadJob(this.#db, id)).filter((job) => job !== null)
+  }
+
+  async list({ filter, page }: Params<'list'>): Promise<Page<Job>> {
+    return listJobs(this.#db, filter, page)
+  }
+
+  async attempts({ id }: Params<'attempts'>): Promise<readonly Attempt[]> {
+    const job = this.#db.get<JobRow>(SELECT_JOB, id)
+    if (job === undefined) return []
+    const earlier = this.#db.all<AttemptRow>(SELECT_ATTEMPTS, id).map(toAttempt)
+    const known = earlier.some((attempt) => attempt.fence === job.fence)
+    // A running or completed attempt stands in the job's own row.
+    const inRow = job.stage === Stage.running || job.stage === Stage.completed
+    return inRow && !known && job.started_at !== null ? [...earlier, currentAttempt(job, job.started_at)] : earlier
+  }
+
+  async payload({ id }: Params<'payload'>): Promise<string | null> {
+    return this.#db.row<[string]>(SELECT_PAYLOAD, id)?.[0] ?? null
+  }
+
+  async waiting({ now, id }: Params<'waiting'>): Promise<WaitingFacts | null> {
+    const job = loadJob(this.#db, id)
+    if (job === null || job.state !== 'pending') return null
+    return waitingFacts(this.#db, job, now)
+  }
+
+  cancel({ now, ids, reason, note }: Params<'cancel'>): Promise<readonly ItemResult[]> {
+    return this.#writer.write((transaction) => {
+      const results = ids.map((id) => ({ id, error: cancelJob(transaction, id, reason, note, now) }))
+      transaction.lanes.balance(now)
+      return results
+    })
+  }
+
+  retry({ now, items, note }: Params<'retry'>): Promise<readonly ItemResult[]> {
+    return this.#writer.write((transaction) => {
+      const results = items.map((item) => ({ id: item.id, error: retryJob(transaction, item, note, now) }))
+      transaction.lanes.balance(now)
+      return results
+    })
+  }
+
+  edit({ now, id, change, note: message }: Params<'edit'>): Promise<ItemResult> {
+    return this.#writer.write((transaction) => {
+      const { db } = transaction
+      const job = findJob(db, id)
+      if (job === undefined) return { id, error: new OctoflowError('job_not_found', { id }) }
+      const state = stateOf(job.stage)
+      if (state === 'running') return { id, error: new OctoflowError('job_running', { id }) }
+      if (isFinished(state)) return { id, error: new OctoflowError('job_finished', { id, state }) }
+
+      const queue = transaction.queueById(job.queue_id)
+      const runAt = change.runAt ?? job.run_at
+      const stage = change.runAt === undefined ? job.stage : pendingStage(runAt, job.concurrency_key, now)
+      if (change.priority !== undefined) db.run('UPDATE octoflow_requests SET priority = ? WHERE id = ?', change.priority, id)
+      db.run('UPDATE octoflow_requests SET run_at = ?, stage = ? WHERE id = ?', runAt, stage, id)
+      transaction.move(queue, job.concurrency_key, job.stage, stage)
+      if (job.concurrency_key !== null) transaction.lanes.touch(queue, job.concurrency_key)
+      if (change.labels !== undefined) replaceLabels(db, id, job.options, change.labels)
+      note(db, id, message, now)
+      transaction.lanes.balance(now)
+      return { id, error: null }
+    })
+  }
+
+  label({ id, label }: Params<'label'>): Promise<ItemResult> {
+    return this.#writer.write(({ db }) => {
+      const found = db.run('UPDATE octoflow_requests SET status_label = ? WHERE id = ? AND stage IS NOT NULL', label, id) > 0
+      return { id, error: found ? null : new OctoflowError('job_not_found', { id }) }
+    })
+  }
+}
+
+export function listJobs(db: Database, filter: JobFilter, page: Parameters<JobStore['list']>[0]['page']): Page<Job> {
+  const text = filter.text?.toLowerCase()
+  return listIds(db, filter, page, (id) => {
+    const job = loadJob(db, id)
+    if (job === null || !matches(job, filter)) return null
+    return text === undefined || db.row<[string]>(SELECT_PAYLOAD, id)![0].toLowerCase().includes(text) ? job : null
+  })
+}
+
+/** The part of a filter that the source of ids may not have seen to. */
+function matches(job: Job, { queues, states, label }: JobFilter): boolean {
+  if (queues !== undefined && !queues.includes(job.queue)) return false
+  if (states !== undefined && !states.includes(job.state)) return false
+  return label === undefined || labelTerms(job.labels).includes(label)
+}
+
+/** @returns what stood in the way. */
+export function cancelJob(
+  transaction: Transaction,
+  id: number,
+  reason: string,
+  message: string,
+  now: Instant,
+): OctoflowError | null {
+  const { db } = transaction
+  const job = findJob(db, id)
+  if (job === undefined) return new OctoflowError('job_not_found', { id })
+  const state = stateOf(job.stage)
+  if (isFinished(state)) return new OctoflowError('job_finished', { id, state })
+  if (state === 'running') {
+    if (job.cancel_requested === 1) return null
+    db.run('UPDATE octoflow_requests SET cancel_requested = 1, reason = ? WHERE id = ?', reason, id)
+  } else {
+    const queue = transaction.queueById(job.queue_id)
+    db.run('UPDATE octoflow_requests SET stage = ?, finished_at = ?, reason = ? WHERE id = ?', Stage.cancelled, now, reason, id)
+    transaction.move(queue, job.concurrency_key, job.stage, Stage.cancelled)
+    transaction.stats(queue, now).cancelled++
+  }
+  note(db, id, message, now)
+  return null
+}
+
+/** @returns what stood in the way. */
+export function retryJob(
+  transaction: Transaction,
+  { id, payload, queue: name }: Retry,
+  message: string,
+  now: Instant,
+): OctoflowError | null {
+  const { db } = transaction
+  const job = db.get<JobRow>(SELECT_JOB, id)
+  if (job === undefined) return new OctoflowError('job_not_found', { id })
+  const state = stateOf(job.stage)
+  if (!isFinished(state)) return new OctoflowError('job_not_finished', { id, state })
+  const from = transaction.queueById(job.queue_id)
+  const to = name === null ? from : transaction.queue(name, now)
+  const holder = job.unique_key === null ? null : findUnique(db, to, job.unique_key)
+  if (holder !== null) return new OctoflowError('unique_key_taken', { holder, uniqueKey: job.unique_key, queue: to.name })
+
+  if (job.stage === Stage.completed && job.started_at !== null)
+    recordAttempt(db, job, { outcome: 'completed', error: null }, job.finished_at!)
+  db.run('DELETE FROM octoflow_results WHERE job_id = ?', id)
+  if (payload !== null) db.run('INSERT OR REPLACE INTO octoflow_payloads (job_id, body) VALUES (?, ?)', id, payload)
+  const stage = pendingStage(now, job.concurrency_key, now)
+  db.run(RERUN, to.id, stage, now, payload === null ? 0 : 1, id)
+  transaction.move(from, null, job.stage, null)
+  transaction.move(to, job.concurrency_key, null, stage)
+  note(db, id, message, now)
+  return null
+}
+
+function replaceLabels(db: Database, id: number, optionsText: string | null, labels: Labels): void {
+  const options = parseOptions(optionsText)
+  deleteLabels(db, id, options.labels)
+  insertLabels(db, id, labels)
+  const text = formatOptions({ backoff: options.backoff ?? null, timeout: options.timeout ?? null, labels })
+  db.run('UPDATE octoflow_requests SET options = ? WHERE id = ?', text, id)
+}
+
+function waitingFacts(db: Database, job: Job, now: Instant): WaitingFacts {
+  const [stage, queueId] = db.row<[Stage, number]>('SELECT stage, queue_id FROM octoflow_requests WHERE id = ?', job.id)!
+  const transaction = new Transaction(db)
+  const queue = transaction.queueById(queueId)
+  const { paused, concurrency, keyConcurrency } = queue.settings
+  const key = job.concurrencyKey
+  return {
+    job,
+    stage: waitsFor(transaction, queue, job, stage, now),
+    ahead: db.row<[number]>(COUNT_AHEAD, queueId, job.priority, job.id, COUNT_AHEAD_TO)![0],
+    queue: {
+      paused,
+      concurrency,
+      running: queue.counts[Stage.running]!,
+      rateNextAt: transaction.lanes.queueRate(queue, now).nextAt,
+    },
+    key:
+      key === null
+        ? null
+        : {
+            limit: keyConcurrency,
+            holders: db.all<{ id: number; worker: string | null }>(SELECT_HOLDERS, queueId, key, HOLDERS_SHOWN),
+            running: transaction.lanes.get(queue, key).running,
+            rateNextAt: transaction.lanes.keyRate(queue, key, now).nextAt,
+          },
+  }
+}
+
+/** Jobs that are due are moved on by the next claim; until then their stage in the table is that of before. */
+function waitsFor({ lanes }: Transaction, queue: QueueRow, job: Job, stage: Stage, now: Instant): WaitingFacts['stage'] {
+  if (stage === Stage.held) return 'held'
+  if (stage === Stage.ready) return 'ready'
+  if (job.runAt > now) return 'scheduled'
+  const key = job.concurrencyKey
+  return key === null || lanes.hasRoom(lanes.get(queue, key), now) ? 'ready' : 'held'
+}
+
+interface JobRow {
+  readonly id: number
+  readonly queue: string
+  readonly queue_id: number
+  readonly stage: Stage
+  readonly priority: number
+  readonly received_at: Instant
+  readonly run_at: Instant
+  readonly attempt: number
+  readonly fence: number
+  readonly lease_until: Instant | null
+  readonly started_at: Instant | null
+  readonly finished_at: Instant | null
+  readonly worker: string | null
+  readonly concurrency_key: string | null
+  readonly unique_key: string | null
+  readonly max_attempts: number | null
+  readonly options: string | null
+  readonly cancel_requested: number
+  readonly reason: string | null
+  readonly status_label: string | null
+  readonly progress: string | null
+}
+
+function loadJob(db: Database, id: number): Job | null {
+  const row = db.get<JobRow>(SELECT_JOB, id)
+  if (row === undefined) return null
+  const options = parseOptions(row.options)
+  return {
+    id,
+    queue: row.queue,
+    state: stateOf(row.stage),
+    priority: row.priority,
+    createdAt: row.received_at,
+    runAt: row.run_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    attempt: row.attempt,
+    maxAttempts: row.max_attempts,
+    fence: row.fence,
+    leaseUntil: row.lease_until,
+    worker: row.worker,
+    uniqueKey: row.unique_key,
+    concurrencyKey: row.concurrency_key,
+    backoff: options.backoff ?? null,
+    timeout: options.timeout ?? null,
+    labels: options.labels ?? {},
+    statusLabel: row.status_label,
+    progress: row.progress === null ? null : JSON.parse(row.progress),
+    cancelRequested: row.cancel_requested === 1,
+    reason: row.reason,
+  }
+}
+
+interface AttemptRow {
+  readonly fence: number
+  readonly attempt: number
+  readonly worker: string | null
+  readonly started_at: Instant
+  readonly finished_at: Instant
+  readonly outcome: AttemptOutcome
+  readonly error: string | null
+}
+
+function toAttempt(row: AttemptRow): Attempt {
+  return {
+    fence: row.fence,
+    attempt: row.attempt,
+    worker: row.worker,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    outcome: row.outcome,
+    error: row.error === null ? null : (JSON.parse(row.error) as JobError),
+  }
+}
+
+const currentAttempt = (job: JobRow, startedAt: Instant): Attempt => ({
+  fence: job.fence,
+  attempt: job.attempt,
+  worker: job.worker,
+  startedAt,
+  finishedAt: job.stage === Stage.completed ? job.finished_at : null,
+  outcome: job.stage === Stage.completed ? 'completed' : null,
+  error: null,
+})
+
+const SELECT_JOB = `SELECT j.id, q.name AS queue, j.queue_id, j.stage, j.priority, j.received_at, j.run_at, j.attempt,
+    j.fence, j.lease_until, j.started_at, j.finished_at, j.worker, j.concurrency_key, j.unique_key, j.max_attempts,
+    j.options, j.cancel_requested, j.reason, j.status_label, j.progress
+  FROM octoflow_requests j
+  JOIN octoflow_queues q ON q.id = j.queue_id
+  WHERE j.id = ? AND j.stage IS NOT NULL`
+
+const SELECT_ATTEMPTS = `SELECT fence, attempt, worker, started_at, finished_at, outcome, error FROM octoflow_attempts
+  WHERE job_id = ? ORDER BY fence`
+
+const SELECT_PAYLOAD = `SELECT coalesce(p.body, r.body, b.body) FROM octoflow_requests r
+  LEFT JOIN octoflow_payloads p ON p.job_id = r.id
+  LEFT JOIN octoflow_bodies b ON b.id = r.id
+  WHERE r.id = ? AND r.stage IS NOT NULL`
+
+// Ready jobs of a better priority, and older ones of the same. Two ranges of one index, counted no further than needed.
+const COUNT_AHEAD = `SELECT count(*) FROM (
+  SELECT 1 FROM octoflow_requests
+  WHERE queue_id = ?1 AND stage = 0 AND stage < 3 AND (priority, id) < (?2, ?3) LIMIT ?4)`
+
+const SELECT_HOLDERS = `SELECT id, worker FROM octoflow_requests
+  WHERE queue_id = ? AND concurrency_key = ? AND stage = 3 AND stage <= 3 ORDER BY id LIMIT ?`
+
+const RERUN = `UPDATE octoflow_requests SET queue_id = ?, stage = ?, run_at = ?, attempt = 0, revised = revised | ?,
+  finished_at = NULL, started_at = NULL, cancel_requested = 0, reason = NULL, status_label = NULL, progress = NULL, handled = 0
+  WHERE id = ?`

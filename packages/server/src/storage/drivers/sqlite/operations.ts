@@ -1,0 +1,138 @@
+import { OctoflowError } from '../../../errors/octoflow-error.ts'
+import type { Instant } from '../../../lib/time.ts'
+import type { JobFilter } from '../../../model/job-filter.ts'
+import type { Operation, OperationAction, OperationState } from '../../../model/operation.ts'
+import type { OperationStore } from '../../contract/operations.ts'
+import type { Page } from '../../contract/page.ts'
+import type { Database } from './database.ts'
+import { deleteRequest } from './job-rows.ts'
+import { cancelJob, listJobs, retryJob } from './jobs.ts'
+import { pageOf, pageQuery } from './paging.ts'
+import type { Transaction } from './transaction.ts'
+import type { Writer } from './writer.ts'
+
+type Params<Verb extends keyof OperationStore> = Parameters<OperationStore[Verb]>[0]
+
+export class SqliteOperations implements OperationStore {
+  readonly #db: Database
+  readonly #writer: Writer
+
+  constructor(db: Database, writer: Writer) {
+    this.#db = db
+    this.#writer = writer
+  }
+
+  create({ now, action, filter, by }: Params<'create'>): Promise<Operation> {
+    return this.#writer.write((transaction) => {
+      const upto = transaction.upcomingId() - 1
+      const [id] = transaction.db.row<[number]>(INSERT, action, JSON.stringify(filter), upto, now, by)!
+      return load(transaction.db, id)!
+    })
+  }
+
+  async find({ ids }: Params<'find'>): Promise<readonly Operation[]> {
+    return ids.map((id) => load(this.#db, id)).filter((operation) => operation !== null)
+  }
+
+  async list({ page }: Params<'list'>): Promise<Page<Operation>> {
+    const { where, order, after, limit } = pageQuery(page, 'id')
+    const rows = this.#db.all<OperationRow>(`${SELECT} WHERE ${where} ${order} LIMIT ?`, after, limit)
+    return pageOf(rows.map(toOperation), page)
+  }
+
+  async unfinished(): Promise<readonly Operation[]> {
+    return this.#db.all<OperationRow>(`${SELECT} WHERE state = 'running' ORDER BY id`).map(toOperation)
+  }
+
+  step({ now, id, limit, note }: Params<'step'>): Promise<Operation> {
+    return this.#writer.write((transaction) => {
+      const { db } = transaction
+      const row = db.get<OperationRow>(`${SELECT} WHERE id = ?`, id)
+      if (row === undefined) throw new OctoflowError('operation_not_found', { id })
+      if (row.state === 'running') {
+        advance(transaction, row, limit, note, now)
+        transaction.lanes.balance(now)
+      }
+      return load(db, id)!
+    })
+  }
+
+  abort({ now, id }: Params<'abort'>): Promise<Operation> {
+    return this.#writer.write(({ db }) => {
+      const operation = load(db, id)
+      if (operation === null) throw new OctoflowError('operation_not_found', { id })
+      if (operation.state !== 'running') throw new OctoflowError('operation_finished', { id, state: operation.state })
+      db.run(FINISH, 'aborted', now, id)
+      return load(db, id)!
+    })
+  }
+}
+
+function advance(transaction: Transaction, row: OperationRow, limit: number, note: string, now: Instant): void {
+  const { db } = transaction
+  const filter = JSON.parse(row.filter) as JobFilter
+  // Jobs change their place in the lists as they are acted on, but never their id: the way through is by id.
+  const page = listJobs(db, filter, { order: 'asc', after: row.position, limit })
+  const jobs = page.items.filter((job) => job.id <= row.upto)
+  let changed = 0
+  for (const job of jobs) if (act(transaction, row.action, job.id, note, now) === null) changed++
+  const last = jobs.at(-1)?.id ?? row.position
+  const position = page.next === null ? last : Math.max(last, page.next)
+  db.run(ADVANCE, position, jobs.length, changed, jobs.length - changed, row.id)
+  if (page.next === null || page.next >= row.upto) db.run(FINISH, 'completed', now, row.id)
+}
+
+function act(transaction: Transaction, action: OperationAction, id: number, note: string, now: Instant): OctoflowError | null {
+  switch (action) {
+    case 'retry':
+      return retryJob(transaction, { id, payload: null, queue: null }, note, now)
+    case 'cancel':
+      return cancelJob(transaction, id, 'cancelled', note, now)
+    case 'delete':
+      return deleteRequest(transaction, id) ? null : new OctoflowError('job_not_found', { id })
+  }
+}
+
+function load(db: Database, id: number): Operation | null {
+  const row = db.get<OperationRow>(`${SELECT} WHERE id = ?`, id)
+  return row === undefined ? null : toOperation(row)
+}
+
+interface OperationRow {
+  readonly id: number
+  readonly action: OperationAction
+  readonly filter: string
+  readonly state: OperationState
+  readonly position: number
+  readonly upto: number
+  readonly examined: number
+  readonly changed: number
+  readonly skipped: number
+  readonly created_at: Instant
+  readonly created_by: string
+  readonly finished_at: Instant | null
+}
+
+const toOperation = (row: OperationRow): Operation => ({
+  id: row.id,
+  action: row.action,
+  filter: JSON.parse(row.filter),
+  state: row.state,
+  examined: row.examined,
+  changed: row.changed,
+  skipped: row.skipped,
+  createdAt: row.created_at,
+  createdBy: row.created_by,
+  finishedAt: row.finished_at,
+})
+
+const SELECT = `SELECT id, action, filter, state, position, upto, examined, changed, skipped, created_at, created_by, finished_at
+  FROM octoflow_operations`
+
+const INSERT = `INSERT INTO octoflow_operations (action, filter, state, position, upto, created_at, created_by)
+  VALUES (?, ?, 'running', 0, ?, ?, ?) RETURNING id`
+
+const ADVANCE = `UPDATE octoflow_operations
+  SET position = ?, examined = examined + ?, changed = changed + ?, skipped = skipped + ? WHERE id = ?`
+
+const FINISH = 'UPDATE octoflow_operations SET state = ?, finished_at = ? WHERE id = ?'

@@ -1,0 +1,75 @@
+import { describe } from 'node:test'
+import { access } from './access.ts'
+import { atomicity } from './atomicity.ts'
+import { cancelling } from './cancelling.ts'
+import { claims } from './claims.ts'
+import { closing } from './closing.ts'
+import { concurrencyKeys } from './concurrency-keys.ts'
+import { deleting } from './deleting.ts'
+import { editing } from './editing.ts'
+import { events } from './events.ts'
+import { filters } from './filters.ts'
+import { declareWith, type Open } from './harness.ts'
+import { idempotencyKeys } from './idempotency-keys.ts'
+import { leadership } from './leadership.ts'
+import { leases } from './leases.ts'
+import { listing } from './listing.ts'
+import { migrations } from './migrations.ts'
+import { operations } from './operations.ts'
+import { outcomes } from './outcomes.ts'
+import { queues } from './queues.ts'
+import { randomWalks } from './random-walks.ts'
+import { rateLimits } from './rate-limits.ts'
+import { reports } from './reports.ts'
+import { requests } from './requests.ts'
+import { retrying } from './retrying.ts'
+import { roundTrips } from './round-trips.ts'
+import { signals } from './signals.ts'
+import { stats } from './stats.ts'
+import { uniqueKeys } from './unique-keys.ts'
+import { upkeep } from './upkeep.ts'
+import { waiting } from './waiting.ts'
+import { workers } from './workers.ts'
+
+const GROUPS = {
+  requests,
+  'idempotency keys': idempotencyKeys,
+  'unique keys': uniqueKeys,
+  claims,
+  'concurrency keys': concurrencyKeys,
+  'rate limits': rateLimits,
+  leases,
+  outcomes,
+  reports,
+  cancelling,
+  retrying,
+  editing,
+  deleting,
+  'random walks': randomWalks,
+  waiting,
+  signals,
+  queues,
+  operations,
+  events,
+  listing,
+  filters,
+  stats,
+  workers,
+  access,
+  leadership,
+  upkeep,
+  'round trips': roundTrips,
+  atomicity,
+  migrations,
+  closing,
+}
+
+/**
+ * The law for every storage driver: what `storage/contract/` promises, as tests. A driver is an argument; the suite knows
+ * nothing of it but the contract.
+ */
+export function conformance({ name, open }: { readonly name: string; readonly open: Open }): void {
+  describe(`${name} keeps the storage contract`, () => {
+    for (const [title, group] of Object.entries(GROUPS)) describe(title, () => group(declareWith(open), open))
+  })
+}

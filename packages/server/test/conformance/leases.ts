@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict'
+import { type Duration, MINUTE, SECOND } from '../../src/lib/time.ts'
+import type { Progress } from '../../src/model/job.ts'
+import type { BeatResult } from '../../src/storage/contract/leases.ts'
+import { after, COMPLETED, type Fixture, type Group, type Held, LEASE, NOW, range } from './harness.ts'
+
+const LOST: Omit<BeatResult, 'id'> = { leaseUntil: null, cancelRequested: false }
+
+export const leases: Group = (test) => {
+  test('a heartbeat renews the lease', async ({ storage, start, job }) => {
+    const held = await start()
+    assert.deepEqual(await beat(storage, held, after(20)), {
+      id: held.id,
+      leaseUntil: after(20) + LEASE,
+      cancelRequested: false,
+    })
+    assert.equal((await job(held.id)).leaseUntil, after(20) + LEASE)
+    assert.equal(await storage.leases.rescue({ now: after(40), limit: 10 }), 0)
+  })
+
+  test('a heartbeat stores the progress it brings and else leaves the last', async ({ storage, start, job }) => {
+    const held = await start()
+    await beat(storage, held, after(1), { fraction: 0.25, message: 'a quarter' })
+    await beat(storage, held, after(2))
+    assert.deepEqual((await job(held.id)).progress, { fraction: 0.25, message: 'a quarter' })
+    await beat(storage, held, after(3), { fraction: null, message: null })
+    assert.deepEqual((await job(held.id)).progress, { fraction: null, message: null })
+  })
+
+  test('a heartbeat is told of a requested cancel', async ({ storage, start, cancel }) => {
+    const held = await start()
+    await cancel(held.id)
+    assert.equal((await beat(storage, held, after(1))).cancelRequested, true)
+  })
+
+  test('a heartbeat without a valid lease changes nothing and is told so', async ({
+    storage,
+    start,
+    submit,
+    report,
+    claimOne,
+    job,
+  }) => {
+    const first = await start()
+    await report(first, { kind: 'released' })
+    assert.deepEqual(await beat(storage, first, after(1)), { id: first.id, ...LOST }, 'it is pending')
+    const second = await claimOne()
+    assert.deepEqual(await beat(storage, first, after(1), { fraction: 1, message: null }), { id: first.id, ...LOST })
+    assert.equal((await job(first.id)).leaseUntil, NOW + LEASE)
+    assert.equal((await job(first.id)).progress, null)
+    await report(second, COMPLETED)
+    assert.deepEqual(await beat(storage, second, after(1)), { id: first.id, ...LOST }, 'it is completed')
+    const unknown = { id: (await submit()) + 1, fence: 1 }
+    assert.deepEqual(await beat(storage, unknown, after(1)), { id: unknown.id, ...LOST })
+  })
+
+  test('the heartbeats of one call are answered each for itself', async ({ storage, submitAll, claim }) => {
+    await submitAll([{}, {}])
+    const { jobs } = await claim({ limit: 2 })
+    const [a, b] = jobs as readonly Held[] as readonly [Held, Held]
+    const beats = [
+      { id: a.id, fence: 1, lease: 10 * SECOND, progress: null },
+      { id: b.id, fence: 2, lease: 10 * SECOND, progress: null },
+      { id: b.id, fence: 1, lease: 20 * SECOND, progress: null },
+    ]
+    assert.deepEqual(await storage.leases.heartbeat({ now: after(5), beats }), [
+      { id: a.id, leaseUntil: after(15), cancelRequested: false },
+      { id: b.id, ...LOST },
+      { id: b.id, leaseUntil: after(25), cancelRequested: false },
+    ])
+  })
+
+  test('a job is taken back when its lease has run out, and not before', async ({ storage, start, state, job, counts }) => {
+    const held = await start()
+    assert.equal(await storage.leases.rescue({ now: NOW + LEASE - 1, limit: 10 }), 0)
+    assert.equal(await state(held.id), 'running')
+    assert.equal(await storage.leases.rescue({ now: NOW + LEASE, limit: 10 }), 1)
+    const { state: now, runAt, leaseUntil, attempt } = await job(held.id)
+    assert.deepEqual({ now, runAt, leaseUntil, attempt }, { now: 'pending', runAt: NOW + LEASE, leaseUntil: null, attempt: 1 })
+    assert.deepEqual(await counts(), { ready: 1 })
+    assert.equal(await storage.leases.rescue({ now: NOW + LEASE, limit: 10 }), 0)
+  })
+
+  test('a lease that ran out is an attempt of its own', async ({ storage, start, claimOne }) => {
+    const held = await start({}, { worker: 'worker-lost' })
+    await storage.leases.rescue({ now: after(31), limit: 10 })
+    const next = await claimOne({ now: after(32) })
+    assert.deepEqual([next.id, next.attempt, next.fence], [held.id, 2, 2])
+    const [first] = await storage.jobs.attempts({ id: held.id })
+    const { error, ...attempt } = first!
+    assert.equal(error?.code, 'lease_expired')
+    assert.deepEqual(attempt, {
+      fence: 1,
+      attempt: 1,
+      worker: 'worker-lost',
+      startedAt: NOW,
+      finishedAt: after(31),
+      outcome: 'lease_expired',
+    })
+  })
+
+  test('a job whose last attempt lost its lease is dead', async ({ storage, start, job, counts }) => {
+    const held = await start({ maxAttempts: 1 })
+    await storage.leases.rescue({ now: after(31), limit: 10 })
+    const { state, reason, finishedAt } = await job(held.id)
+    assert.deepEqual({ state, reason, finishedAt }, { state: 'dead', reason: 'lease_expired', finishedAt: after(31) })
+    assert.deepEqual(await counts(), { dead: 1 })
+  })
+
+  test('jobs are taken back in batches, those that ran out first first', async ({ storage, submitAll, claim, state }) => {
+    const ids = (await submitAll([{}, {}, {}])) as [number, number, number]
+    for (const lease of [30, 10, 20]) await claim({ lease: lease * SECOND })
+    assert.equal(await storage.leases.rescue({ now: after(60), limit: 2 }), 2)
+    assert.deepEqual(await Promise.all(ids.map(state)), ['running', 'pending', 'pending'])
+    assert.equal(await storage.leases.rescue({ now: after(60), limit: 2 }), 1)
+  })
+
+  test('concurrent rescues take each job back once', async ({ submitAll, claim, servers, counts }) => {
+    await submitAll(range(1, 40).map(() => ({})))
+    await claim({ limit: 40 })
+    const handles = await servers(4)
+    const rescued = await Promise.all(range(0, 7).map((n) => handles[n % 4]!.leases.rescue({ now: after(31), limit: 10 })))
+    const total = rescued.reduce((sum, count) => sum + count, 0)
+    assert.deepEqual(await counts(), { ready: total, ...(total < 40 && { running: 40 - total }) })
+  })
+
+  test('a worker may still report after its lease ran out, until the job is taken back', async ({
+    storage,
+    start,
+    report,
+    tryReport,
+  }) => {
+    const late = await start()
+    assert.equal(await report(late, COMPLETED, { now: after(100) }), 'completed')
+    const tooLate = await start()
+    await storage.leases.rescue({ now: after(100), limit: 10 })
+    const { error, state } = await tryReport(tooLate, COMPLETED, { now: after(101) })
+    assert.equal(error?.code, 'lease_lost')
+    assert.equal(state, null)
+  })
+
+  test('a lease is renewed without a token', async ({ storage, start, job }) => {
+    const held = await start({}, { worker: 'worker-1' })
+    const renewal = { now: after(10), id: held.id, worker: 'old-client', lease: 15 * MINUTE }
+    assert.deepEqual(await storage.leases.renew(renewal), { id: held.id, error: null })
+    const { leaseUntil, fence, worker } = await job(held.id)
+    assert.deepEqual({ leaseUntil, fence, worker }, { leaseUntil: after(10) + 15 * MINUTE, fence: 1, worker: 'worker-1' })
+  })
+
+  for (const [title, runAt] of [
+    ['ready', null],
+    ['delayed', after(600)],
+  ] as const) {
+    test(`a ${title} job is leased to a client without a token that works on it`, async ({
+      storage,
+      submit,
+      job,
+      counts,
+      claimIds,
+    }) => {
+      const id = await submit({ runAt })
+      await storage.leases.renew({ now: after(1), id, worker: 'old-client', lease: LEASE })
+      const { state, worker, attempt, fence, startedAt, leaseUntil } = await job(id)
+      assert.deepEqual(
+        { state, worker, attempt, fence, startedAt, leaseUntil },
+        { state: 'running', worker: 'old-client', attempt: 1, fence: 1, startedAt: after(1), leaseUntil: after(1) + LEASE },
+      )
+      assert.deepEqual(await counts(), { running: 1 })
+      assert.deepEqual(await claimIds({ now: after(601) }), [])
+      assert.equal(await storage.leases.rescue({ now: after(31), limit: 10 }), 1)
+    })
+  }
+
+  test('a finished or unknown job cannot be leased', async ({ storage, finish }) => {
+    const id = await finish('completed')
+    const renew = async (which: number): Promise<string | undefined> =>
+      (await storage.leases.renew({ now: NOW, id: which, worker: 'w', lease: LEASE })).error?.code
+    assert.equal(await renew(id), 'job_finished')
+    assert.equal(await renew(id + 1), 'job_not_found')
+  })
+
+  test('grace lengthens leases and shortens none', async ({ storage, submitAll, claim, job }) => {
+    const [short, long, pending] = (await submitAll([{}, {}, {}])) as [number, number, number]
+    await claim({ lease: 10 * SECOND })
+    await claim({ lease: 100 * SECOND })
+    await storage.leases.grace({ until: after(50) })
+    assert.equal((await job(short)).leaseUntil, after(50))
+    assert.equal((await job(long)).leaseUntil, after(100))
+    assert.equal((await job(pending)).leaseUntil, null)
+  })
+
+  test('leases move with the clock, forward and back', async ({ storage, start, submit, job }) => {
+    const held = await start()
+    const pending = await submit()
+    await storage.leases.shift({ by: 3_600 * SECOND })
+    assert.equal((await job(held.id)).leaseUntil, NOW + LEASE + 3_600 * SECOND)
+    await storage.leases.shift({ by: -7_200 * SECOND })
+    assert.equal((await job(held.id)).leaseUntil, NOW + LEASE - 3_600 * SECOND)
+    assert.equal((await job(pending)).leaseUntil, null)
+  })
+}
+
+async function beat(
+  { leases }: Fixture['storage'],
+  { id, fence }: Held,
+  now: number,
+  progress: Progress | null = null,
+  lease: Duration = LEASE,
+): Promise<BeatResult> {
+  return (await leases.heartbeat({ now, beats: [{ id, fence: fence!, lease, progress }] }))[0]!
+}

@@ -1,0 +1,182 @@
+import { randomUUID } from 'node:crypto'
+import { statfs } from 'node:fs/promises'
+import type { Logger as PinoLogger } from 'pino'
+import type { Config } from './config/compile.ts'
+import { Authenticator } from './core/access/authenticator.ts'
+import { Keys } from './core/access/keys.ts'
+import { CaptureWork } from './core/engine/capture-work.ts'
+import { Dispatcher } from './core/engine/dispatcher.ts'
+import { Roster } from './core/engine/roster.ts'
+import { Work } from './core/engine/work.ts'
+import { Feed } from './core/feed.ts'
+import { Attention } from './core/insight/attention.ts'
+import { Reports } from './core/insight/statistics.ts'
+import { Intake } from './core/jobs/intake.ts'
+import { Jobs } from './core/jobs/jobs.ts'
+import { Operations } from './core/jobs/operations.ts'
+import { Queues } from './core/jobs/queues.ts'
+import { Leadership } from './core/leadership/leadership.ts'
+import { ClockWatch } from './core/maintenance/clock-watch.ts'
+import { Maintenance } from './core/maintenance/maintenance.ts'
+import type { Ports } from './core/ports.ts'
+import { OctoflowError } from './errors/octoflow-error.ts'
+import { HandlerHost } from './handlers/handler-host.ts'
+import type { HttpContext, HttpOptions } from './http/context.ts'
+import { buildApp, HttpServer } from './http/server.ts'
+import { SystemClock } from './lib/clock.ts'
+import type { Service } from './lib/service.ts'
+import { DAY, seconds } from './lib/time.ts'
+import { OidcVerifier } from './oauth/oidc-verifier.ts'
+import type { Storage } from './storage/contract/storage.ts'
+import { openSqlite } from './storage/drivers/sqlite/index.ts'
+
+export interface ComposeOptions {
+  readonly logger: PinoLogger
+  readonly version: string
+  /** Static keys beside those of the configuration. */
+  readonly keys: readonly string[]
+  readonly clock?: SystemClock
+}
+
+/** A whole server, built but not started. */
+export interface Octoflow {
+  readonly http: HttpServer
+  readonly handlers: HandlerHost
+  readonly context: HttpContext
+  /** The OpenAPI document of its APIs; needs no start. */
+  openApi(): Promise<object>
+  /** @throws OctoflowError for whatever keeps it from starting; then nothing of it is left running. */
+  start(): Promise<void>
+  /** Finishes what is under way, within `server.shutdownSeconds`. */
+  stop(): Promise<void>
+}
+
+/** Builds every object once, by hand. Nothing happens until `start()`, except that the database is opened. */
+export function compose(
+  config: Config,
+  { logger, version, keys: extraKeys, clock = new SystemClock() }: ComposeOptions,
+): Octoflow {
+  const storage = openStorage(config, logger)
+  const ports: Ports = { storage, clock, logger, random: Math.random }
+
+  const feed = new Feed(ports)
+  const roster = new Roster(ports)
+  const dispatcher = new Dispatcher(ports)
+  const intake = new Intake(ports, feed)
+  const jobs = new Jobs(ports, roster, feed)
+  const queues = new Queues(ports, roster)
+  const operations = new Operations(ports)
+  const work = new Work(ports, dispatcher, roster, feed)
+  const captureWork = new CaptureWork(ports, { work, jobs, feed }, seconds(config.capture.leaseSeconds))
+  const keys = new Keys(ports)
+  const authenticator = new Authenticator(ports, keys, {
+    staticKeys: [config.security.authorizationKey, config.security.apiToken, ...extraKeys].filter((key) => key !== null),
+    verifier: tokenVerifier(config, logger),
+    disabled: config.security.disabled,
+  })
+  const leadership = new Leadership(ports, randomUUID())
+  const { retentionDays } = config.jobs
+  const retention = retentionDays === null ? null : Math.round(retentionDays * DAY)
+  const maintenance = new Maintenance(ports, { leadership, operations }, retention)
+  const clockWatch = new ClockWatch(ports, clock)
+  const attention = new Attention(ports, queues, {
+    clockStep: () => clockWatch.lastStep,
+    diskFree: () => diskFree(config.paths.data),
+  })
+
+  const context: HttpContext = {
+    ports,
+    version,
+    authenticator,
+    intake,
+    jobs,
+    queues,
+    operations,
+    work,
+    captureWork,
+    roster,
+    keys,
+    reports: new Reports(ports),
+    attention,
+    feed,
+    checkReady: () => storage.upkeep.check(),
+  }
+  const { host, port, shutdownSeconds } = config.server
+  const handlers = new HandlerHost(
+    { work, jobs, queues },
+    { ...config.handlers, appRoot: config.paths.app, stopWithin: seconds(shutdownSeconds) },
+    logger,
+  )
+  const http = new HttpServer(context, httpOptions(config), { host, port, closeWithin: seconds(shutdownSeconds) }, logger)
+
+  // Started in this order, stopped in the reverse one, but for those on one line: they stop together, since the server can
+  // only close when the dispatcher sends those home who wait for jobs.
+  const services: readonly (readonly Service[])[] = [
+    [roster, authenticator],
+    [leadership],
+    [maintenance, clockWatch],
+    [dispatcher, http],
+    [handlers],
+  ]
+  return {
+    http,
+    handlers,
+    context,
+    async openApi() {
+      const app = await buildApp(context, httpOptions(config), logger)
+      const document = app.swagger()
+      await app.close()
+      return document
+    },
+    async start() {
+      try {
+        await storage.migrations.migrate({ now: clock.now() })
+        for (const service of services.flat()) await service.start()
+      } catch (error) {
+        await stop(services, storage)
+        throw error
+      }
+    },
+    stop: () => stop(services, storage),
+  }
+}
+
+async function stop(services: readonly (readonly Service[])[], storage: Storage): Promise<void> {
+  for (const together of services.toReversed()) await Promise.all(together.map((service) => service.stop()))
+  await storage.close()
+}
+
+function openStorage({ database }: Config, logger: PinoLogger): Storage {
+  if (database.driver !== 'sqlite') throw new OctoflowError('database_unsupported', { url: `${database.driver}://…` })
+  return openSqlite({
+    path: database.url,
+    exclusive: true,
+    onError: (message) => logger.warn({ reason: message }, 'a checkpoint of the database failed; it is tried again'),
+  })
+}
+
+function tokenVerifier({ security }: Config, logger: PinoLogger): OidcVerifier | null {
+  const { oidcIssuer: issuer, oidcAudience: audience, oidcRolesClaim: rolesClaim } = security
+  return issuer === null ? null : new OidcVerifier({ issuer, audience, rolesClaim, logger })
+}
+
+function httpOptions({ server, security }: Config): HttpOptions {
+  const { bodyLimit, trustProxy, corsOrigins, certificate, key } = server
+  const { oidcTokenUrl: tokenUrl, oidcAuthorizationUrl: authorizationUrl } = security
+  return {
+    bodyLimit,
+    trustProxy,
+    corsOrigins,
+    tls: certificate === null || key === null ? null : { certificate, key },
+    oauth: tokenUrl === null || authorizationUrl === null ? null : { tokenUrl, authorizationUrl },
+  }
+}
+
+async function diskFree(path: string): Promise<number | null> {
+  try {
+    const { bavail, bsize } = await statfs(path)
+    return bavail * bsize
+  } catch {
+    return null
+  }
+}

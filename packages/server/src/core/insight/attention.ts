@@ -1,0 +1,121 @@
+import { HOUR, humanDuration } from '../../lib/time.ts'
+import { inScope, type QueueScope } from '../../model/access.ts'
+import type { Queues, ServedQueue } from '../jobs/queues.ts'
+import type { ClockStep } from '../maintenance/clock-watch.ts'
+import type { Ports } from '../ports.ts'
+import { NOTHING } from './statistics.ts'
+
+/** Something that a person should look at. */
+export interface AttentionItem {
+  readonly code: string
+  readonly severity: 'info' | 'warning' | 'critical'
+  readonly message: string
+  readonly hint: string
+  readonly queue?: string
+  readonly count?: number
+}
+
+/** The state of the machine, as far as it matters to the server. */
+export interface HostState {
+  /** Bytes free for the database; `null` if that cannot be told. */
+  diskFree(): Promise<number | null>
+  clockStep(): ClockStep | null
+}
+
+const DISK_LOW = 1024 ** 3
+const DISK_CRITICAL = 128 * 1024 ** 2
+const FAILING_SHARE = 0.5
+const FAILING_ATTEMPTS = 10
+
+/** Gathers what needs a look, from counts and roll-ups alone. */
+export class Attention {
+  readonly #ports: Ports
+  readonly #queues: Queues
+  readonly #host: HostState
+
+  constructor(ports: Ports, queues: Queues, host: HostState) {
+    this.#ports = ports
+    this.#queues = queues
+    this.#host = host
+  }
+
+  async items(scope: QueueScope): Promise<readonly AttentionItem[]> {
+    const [queues, failing, host] = await Promise.all([this.#queues.list(scope), this.#failing(scope), this.#hostItems()])
+    const items = [...host, ...queues.flatMap(queueItems), ...failing]
+    return items.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))
+  }
+
+  async #failing(scope: QueueScope): Promise<AttentionItem[]> {
+    const now = this.#ports.clock.now()
+    const totals = await this.#ports.storage.stats.totals({ queues: null, from: now - HOUR, to: now })
+    return [...totals].flatMap(([queue, { finished, failed } = NOTHING]) => {
+      if (!inScope(scope, queue) || finished < FAILING_ATTEMPTS || failed / finished < FAILING_SHARE) return []
+      return [
+        {
+          code: 'queue_failing',
+          severity: 'warning' as const,
+          queue,
+          count: failed,
+          message: `${failed} of ${finished} attempts in the queue "${queue}" failed within the last hour.`,
+          hint: 'Look at the errors of its latest jobs; pause the queue while its cause lasts.',
+        },
+      ]
+    })
+  }
+
+  async #hostItems(): Promise<AttentionItem[]> {
+    const items: AttentionItem[] = []
+    const free = await this.#host.diskFree()
+    if (free !== null && free < DISK_LOW)
+      items.push({
+        code: 'disk_low',
+        severity: free < DISK_CRITICAL ? 'critical' : 'warning',
+        message: `The disk of the data directory has ${Math.floor(free / 1024 ** 2)} MiB left.`,
+        hint: 'Free some space, or set a retention (`jobs.retentionDays`, or a queue’s `retentionDays`).',
+      })
+    const step = this.#host.clockStep()
+    if (step !== null)
+      items.push({
+        code: 'clock_stepped',
+        severity: 'info',
+        message: `The machine’s clock was stepped ${step.by > 0 ? 'forward' : 'back'} by ${humanDuration(Math.abs(step.by))}.`,
+        hint: 'Leases were moved along. Times before and after the step do not compare; let the clock be kept by NTP.',
+      })
+    return items
+  }
+}
+
+const SEVERITIES: readonly AttentionItem['severity'][] = ['critical', 'warning', 'info']
+
+function queueItems({ queue: { name, paused, counts }, workers }: ServedQueue): AttentionItem[] {
+  const items: AttentionItem[] = []
+  if (counts.dead > 0)
+    items.push({
+      code: 'dead_letters',
+      severity: 'warning',
+      queue: name,
+      count: counts.dead,
+      message: `The queue "${name}" has ${counts.dead} dead letter${counts.dead === 1 ? '' : 's'}.`,
+      hint: '`octoflow dead list` shows why; `octoflow dead replay` runs them again.',
+    })
+  const waiting = counts.ready + counts.held
+  if (waiting > 0 && paused)
+    items.push({
+      code: 'paused_with_backlog',
+      severity: 'info',
+      queue: name,
+      count: waiting,
+      message: `The queue "${name}" is paused while ${waiting} job${waiting === 1 ? ' waits' : 's wait'}.`,
+      hint: `\`octoflow queues resume ${name}\` lets them start.`,
+    })
+  if (waiting > 0 && !paused && workers === 0)
+    items.push({
+      code: 'no_worker',
+      severity: 'warning',
+      queue: name,
+      count: waiting,
+      message: `The queue "${name}" has ${waiting} job${waiting === 1 ? '' : 's'} waiting and no worker.`,
+      hint: `Start one: \`octoflow worker FILE --queue ${name}\`.`,
+    })
+  return items
+}

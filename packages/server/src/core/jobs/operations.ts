@@ -1,0 +1,54 @@
+import { OctoflowError } from '../../errors/octoflow-error.ts'
+import type { Principal, QueueScope } from '../../model/access.ts'
+import type { JobFilter } from '../../model/job-filter.ts'
+import type { Operation, OperationAction } from '../../model/operation.ts'
+import type { Page, PageRequest } from '../../storage/contract/page.ts'
+import type { Ports } from '../ports.ts'
+import { withinScope } from './jobs.ts'
+
+/** Actions on all jobs that match a filter. Maintenance carries them out. */
+export class Operations {
+  readonly #ports: Ports
+  readonly #listeners = new Set<() => void>()
+
+  constructor(ports: Ports) {
+    this.#ports = ports
+  }
+
+  async start(action: OperationAction, filter: JobFilter, by: Principal): Promise<Operation> {
+    const now = this.#ports.clock.now()
+    const scoped = withinScope(filter, by.queues)
+    const operation = await this.#ports.storage.operations.create({ now, action, filter: scoped, by: by.name })
+    this.#ports.logger.info({ operation: operation.id, action, filter: scoped, by: by.name }, 'operation started')
+    for (const listener of this.#listeners) listener()
+    return operation
+  }
+
+  /** @throws `operation_not_found` */
+  async find(id: number, scope: QueueScope): Promise<Operation> {
+    const [operation] = await this.#ports.storage.operations.find({ ids: [id] })
+    if (operation === undefined || !isVisible(operation, scope)) throw new OctoflowError('operation_not_found', { id })
+    return operation
+  }
+
+  async list(page: PageRequest, scope: QueueScope): Promise<Page<Operation>> {
+    const { items, next } = await this.#ports.storage.operations.list({ page })
+    return { items: items.filter((operation) => isVisible(operation, scope)), next }
+  }
+
+  async abort(id: number, by: Principal): Promise<Operation> {
+    await this.find(id, by.queues)
+    this.#ports.logger.info({ operation: id, by: by.name }, 'operation aborted')
+    return this.#ports.storage.operations.abort({ now: this.#ports.clock.now(), id })
+  }
+
+  /** Tells that there is an operation to carry out. @returns ends the subscription. */
+  onStarted(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+}
+
+/** An operation is shown to those whose scope covers all the queues it acts on. */
+const isVisible = ({ filter }: Operation, scope: QueueScope): boolean =>
+  scope === null || filter.queues?.every((queue) => scope.includes(queue)) === true

@@ -1,0 +1,57 @@
+import { OctoflowError } from '../../errors/octoflow-error.ts'
+import { inScope, type Principal, type QueueScope } from '../../model/access.ts'
+import type { Queue, QueueSettings } from '../../model/queue.ts'
+import type { Roster } from '../engine/roster.ts'
+import type { Ports } from '../ports.ts'
+
+/** A queue and how many workers serve it. */
+export interface ServedQueue {
+  readonly queue: Queue
+  readonly workers: number
+}
+
+export type QueueListener = (queue: Queue) => void
+
+/** Queues and their settings. */
+export class Queues {
+  readonly #ports: Ports
+  readonly #roster: Roster
+  readonly #listeners = new Set<QueueListener>()
+
+  constructor(ports: Ports, roster: Roster) {
+    this.#ports = ports
+    this.#roster = roster
+  }
+
+  async list(scope: QueueScope): Promise<readonly ServedQueue[]> {
+    const queues = await this.#ports.storage.queues.list()
+    return Promise.all(queues.filter(({ name }) => inScope(scope, name)).map((queue) => this.#served(queue)))
+  }
+
+  /** @throws `queue_not_found` */
+  async find(name: string, scope: QueueScope): Promise<ServedQueue> {
+    const [queue] = inScope(scope, name) ? await this.#ports.storage.queues.find({ names: [name] }) : []
+    if (queue === undefined) throw new OctoflowError('queue_not_found', { queue: name })
+    return this.#served(queue)
+  }
+
+  /** @throws `queue_out_of_scope`, `precondition_failed` */
+  async configure(name: string, change: Partial<QueueSettings>, ifVersion: number | null, by: Principal): Promise<ServedQueue> {
+    if (!inScope(by.queues, name)) throw new OctoflowError('queue_out_of_scope', { queue: name })
+    const now = this.#ports.clock.now()
+    const queue = await this.#ports.storage.queues.configure({ now, name, change, ifVersion })
+    this.#ports.logger.info({ queue: name, change, by: by.name }, 'queue configured')
+    for (const listener of this.#listeners) listener(queue)
+    return this.#served(queue)
+  }
+
+  /** Tells of changed settings. @returns ends the subscription. */
+  onConfigured(listener: QueueListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async #served(queue: Queue): Promise<ServedQueue> {
+    return { queue, workers: await this.#roster.workersOf(queue.name) }
+  }
+}

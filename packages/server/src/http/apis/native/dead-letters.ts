@@ -1,0 +1,68 @@
+import * as wire from '@octoflow/protocol'
+import type { FastifyInstance } from 'fastify'
+import type { Static } from 'typebox'
+import { Type } from 'typebox'
+import { memberText } from '../../../lib/raw-json.ts'
+import type { HttpContext } from '../../context.ts'
+import { Paging } from './cursor.ts'
+import { problems } from './problems.ts'
+import { readFilterQuery, readId } from './read.ts'
+import { toDeadLetter, toJob } from './wire.ts'
+
+const { state: _, requestId: __, ...FilterQuery } = wire.JobFilterQuery
+const ListQuery = Type.Object({ ...FilterQuery, ...wire.PageQuery }, { additionalProperties: false })
+
+/** Jobs that ended badly. A dead letter has its job's id. */
+export async function deadLetterRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
+  const { jobs } = context
+  const tags = ['dead letters']
+
+  app.get<{ Querystring: Static<typeof ListQuery> }>(
+    '/dead-letters',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'List dead letters',
+        querystring: ListQuery,
+        response: { 200: wire.DeadLetterList, ...problems },
+      },
+    },
+    async ({ query, principal }) => {
+      const { limit, cursor, order, ...filterQuery } = query
+      const paging = new Paging('dead letters', filterQuery)
+      const page = paging.request({ limit, cursor, order })
+      const found = await jobs.deadLetters(readFilterQuery(filterQuery), page, principal.queues)
+      return { items: found.items.map(toDeadLetter), next: paging.next(found, page) }
+    },
+  )
+
+  app.get<{ Params: { id: string } }>(
+    '/dead-letters/:id',
+    {
+      config: { access: 'viewer' },
+      schema: { tags, summary: 'Read a dead letter', response: { 200: wire.DeadLetter, ...problems } },
+    },
+    async ({ params, principal }) => toDeadLetter(await jobs.deadLetter(readId(params.id, 'job_not_found'), principal.queues)),
+  )
+
+  app.post<{ Params: { id: string }; Body: Static<typeof wire.ReplayDeadLetter> | null }>(
+    '/dead-letters/:id/replay',
+    {
+      config: { access: 'operator' },
+      schema: {
+        tags,
+        summary: 'Run a dead letter again',
+        description: 'With another `payload`, or in another queue (`target`), if given.',
+        body: Type.Union([wire.ReplayDeadLetter, Type.Null()]),
+        response: { 200: wire.Job, ...problems },
+      },
+    },
+    async ({ params, body, rawBody, principal }) => {
+      const id = readId(params.id, 'job_not_found')
+      await jobs.deadLetter(id, principal.queues)
+      const change = { payload: memberText(rawBody ?? '{}', 'payload'), queue: body?.target ?? null }
+      return toJob(await jobs.retry(id, change, principal))
+    },
+  )
+}

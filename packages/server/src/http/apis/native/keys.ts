@@ -1,0 +1,64 @@
+import * as wire from '@octoflow/protocol'
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import type { KeyWithToken } from '../../../core/access/keys.ts'
+import type { HttpContext } from '../../context.ts'
+import { problems } from './problems.ts'
+import { readInstant } from './read.ts'
+import { toApiKey } from './wire.ts'
+
+/** API keys. */
+export async function keyRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
+  const { keys } = context
+  const tags = ['keys']
+
+  app.get(
+    '/keys',
+    { config: { access: 'admin' }, schema: { tags, summary: 'List keys', response: { 200: wire.ApiKeyList, ...problems } } },
+    async () => ({ items: (await keys.list()).map(toApiKey), next: null }),
+  )
+
+  app.post<{ Body: wire.CreateKey }>(
+    '/keys',
+    {
+      config: { access: 'admin', idempotency: 'unanswerable' },
+      schema: {
+        tags,
+        summary: 'Make a key',
+        description: 'The key itself is in this answer and nowhere else.',
+        body: wire.CreateKey,
+        response: { 201: wire.CreatedKey, ...problems },
+      },
+    },
+    async ({ body, principal }, reply) => {
+      const { name, role, queues = null, expiresAt } = body
+      const expires = expiresAt === undefined || expiresAt === null ? null : readInstant(expiresAt, 'expiresAt', 'body')
+      return reply.code(201).send(withToken(await keys.create({ name, role, queues, expiresAt: expires }, principal)))
+    },
+  )
+
+  app.post<{ Params: { id: string } }>(
+    '/keys/:id/rotate',
+    {
+      config: { access: 'admin', idempotency: 'unanswerable' },
+      schema: {
+        tags,
+        summary: 'Give a key a new text',
+        description: 'The old one is void at once.',
+        response: { 200: wire.CreatedKey, ...problems },
+      },
+    },
+    async ({ params, principal }) => withToken(await keys.rotate(params.id, principal)),
+  )
+
+  app.delete<{ Params: { id: string } }>(
+    '/keys/:id',
+    { config: { access: 'admin' }, schema: { tags, summary: 'Delete a key', response: { 204: Type.Null(), ...problems } } },
+    async ({ params, principal }, reply) => {
+      await keys.delete(params.id, principal)
+      return reply.code(204).send()
+    },
+  )
+}
+
+const withToken = ({ key, token }: KeyWithToken): wire.CreatedKey => ({ ...toApiKey(key), key: token })

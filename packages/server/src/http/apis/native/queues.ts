@@ -1,0 +1,82 @@
+import * as wire from '@octoflow/protocol'
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import { OctoflowError } from '../../../errors/octoflow-error.ts'
+import type { HttpContext } from '../../context.ts'
+import { isTooLong } from '../../queue-name.ts'
+import { sendWithEtag, versionOf } from './etag.ts'
+import { problems } from './problems.ts'
+import { fromQueueChange, toQueue, toWorker } from './wire.ts'
+
+/** Queues, and the workers that serve them. */
+export async function queueRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
+  const { queues, roster } = context
+  const tags = ['queues']
+
+  app.get(
+    '/queues',
+    {
+      config: { access: 'viewer' },
+      schema: { tags, summary: 'List queues with their counts', response: { 200: wire.QueueList, ...problems } },
+    },
+    async ({ principal }) => ({ items: (await queues.list(principal.queues)).map(toQueue), next: null }),
+  )
+
+  app.get<{ Params: { queue: string } }>(
+    '/queues/:queue',
+    { config: { access: 'viewer' }, schema: { tags, summary: 'Read a queue', response: { 200: wire.Queue, ...problems } } },
+    async (request, reply) => {
+      const served = await queues.find(request.params.queue, request.principal.queues)
+      return sendWithEtag(request, reply, JSON.stringify(toQueue(served)), String(served.queue.version))
+    },
+  )
+
+  app.patch<{ Params: { queue: string }; Body: wire.QueueChange }>(
+    '/queues/:queue',
+    {
+      config: { access: 'operator' },
+      schema: {
+        tags,
+        summary: 'Change a queue’s settings',
+        description: 'Makes the queue if it is new. With `If-Match`, only if its settings are still those of that `ETag`.',
+        body: wire.QueueChange,
+        response: { 200: wire.Queue, ...problems },
+      },
+    },
+    async (request, reply) => {
+      const { queue: name } = request.params
+      if (isTooLong(name)) throw new OctoflowError('queue_not_found', { queue: name })
+      const served = await queues.configure(name, fromQueueChange(request.body), versionOf(request), request.principal)
+      return sendWithEtag(request, reply, JSON.stringify(toQueue(served)), String(served.queue.version))
+    },
+  )
+
+  app.get(
+    '/workers',
+    {
+      config: { access: 'viewer' },
+      schema: { tags, summary: 'List workers', response: { 200: wire.WorkerList, ...problems } },
+    },
+    async ({ principal }) => {
+      const workers = await roster.list(principal.queues)
+      return { items: workers.map((worker) => toWorker(worker, roster.isAlive(worker))), next: null }
+    },
+  )
+
+  for (const [verb, draining, summary] of [
+    ['drain', true, 'Ask a worker to finish what it has and take no more'],
+    ['resume', false, 'Let a drained worker take jobs again'],
+  ] as const) {
+    app.post<{ Params: { id: string } }>(
+      `/workers/:id/${verb}`,
+      {
+        config: { access: 'operator' },
+        schema: { tags, summary, response: { 200: Type.Object({ draining: Type.Boolean() }), ...problems } },
+      },
+      async ({ params }) => {
+        await roster.setDraining(params.id, draining)
+        return { draining }
+      },
+    )
+  }
+}

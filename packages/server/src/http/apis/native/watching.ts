@@ -1,0 +1,96 @@
+import * as wire from '@octoflow/protocol'
+import type { FastifyInstance } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { SECOND, seconds, toIso } from '../../../lib/time.ts'
+import type { HttpContext } from '../../context.ts'
+import { misfit } from '../../validation.ts'
+import { EventStream } from './event-stream.ts'
+import { problems } from './problems.ts'
+import { readList } from './read.ts'
+import { toAttention, toSums } from './wire.ts'
+
+/** Figures, what needs a look, live updates, and who one is. */
+export async function watchingRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
+  const { reports, attention, feed, version } = context
+  const tags = ['watching']
+
+  app.get<{ Querystring: Static<typeof wire.StatsQuery> }>(
+    '/stats',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'What happened, in steps of time',
+        querystring: wire.StatsQuery,
+        response: { 200: wire.Stats, ...problems },
+      },
+    },
+    async ({ query, principal }): Promise<wire.Stats> => {
+      const { window = 3600, step = 60, queue } = query
+      if (step % 60 !== 0) throw misfit('query', 'step', 'must be a multiple of 60')
+      const figures = await reports.statistics(seconds(window), seconds(step), readList(queue) ?? null, principal.queues)
+      return {
+        from: toIso(figures.from),
+        to: toIso(figures.to),
+        stepSeconds: figures.step / SECOND,
+        points: figures.points.map((point) => ({ at: toIso(point.at), ...toSums(point) })),
+        queues: Object.fromEntries([...figures.queues].map(([name, sums]) => [name, toSums(sums)])),
+        total: toSums(figures.total),
+      }
+    },
+  )
+
+  app.get(
+    '/attention',
+    {
+      config: { access: 'viewer' },
+      schema: { tags, summary: 'What needs a look', response: { 200: wire.Attention, ...problems } },
+    },
+    async ({ principal }) => ({ items: (await attention.items(principal.queues)).map(toAttention) }),
+  )
+
+  app.get(
+    '/stream',
+    {
+      // Who asks by HEAD wants no stream.
+      exposeHeadRoute: false,
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        summary: 'Live updates',
+        description:
+          'Server-Sent Events. `job`: a job changed its state. `reset`: updates were missed, read again what you show. ' +
+          'With `Last-Event-ID`, what was missed in between is sent first.',
+        response: {
+          200: { description: 'As long as the client stays.', content: { 'text/event-stream': { schema: Type.String() } } },
+          ...problems,
+        },
+      },
+    },
+    (request, reply) => {
+      reply.hijack()
+      const lastId = request.headers['last-event-id']
+      const stream = new EventStream(reply.raw, feed, request.principal.queues)
+      streams.add(stream)
+      stream.onClose(() => streams.delete(stream))
+      stream.open(typeof lastId === 'string' ? lastId : null)
+    },
+  )
+
+  const streams = new Set<EventStream>()
+  app.addHook('preClose', (done) => {
+    for (const stream of streams) stream.close()
+    done()
+  })
+
+  app.get(
+    '/me',
+    { config: { access: 'viewer' }, schema: { tags, summary: 'Who am I?', response: { 200: wire.Me, ...problems } } },
+    async ({ principal }): Promise<wire.Me> => ({
+      name: principal.name,
+      role: principal.role,
+      queues: principal.queues === null ? null : [...principal.queues],
+      server: { version },
+    }),
+  )
+}

@@ -1,0 +1,69 @@
+import { hash } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { IDEMPOTENCY_KEPT } from '../../core/jobs/intake.ts'
+import type { Ports } from '../../core/ports.ts'
+import { OctoflowError } from '../../errors/octoflow-error.ts'
+import { type Duration, MINUTE } from '../../lib/time.ts'
+import { idempotencyKey } from '../idempotency-key.ts'
+
+/** A call that was cut off half-way may be tried again after this time. */
+const RESERVED_FOR: Duration = MINUTE
+
+const UNSAFE = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
+
+/**
+ * `Idempotency-Key` for unsafe calls: the first call's answer is kept for a day and given to its repetitions. Submits
+ * handle their keys themselves, in the transaction that makes the job.
+ */
+export const idempotency = fp(async (app: FastifyInstance, { ports }: { readonly ports: Ports }) => {
+  const { storage, clock } = ports
+  app.decorateRequest('reservedKey', null)
+
+  app.addHook('preHandler', async (request, reply) => {
+    if (!UNSAFE.has(request.method) || request.routeOptions.config.idempotency === 'own') return
+    const key = idempotencyKey(request, `${request.method} ${request.url}`)
+    if (key === null) return
+    const now = clock.now()
+    const fingerprint = hash('sha256', request.rawBody ?? '')
+    const state = await storage.idempotency.begin({ now, key, fingerprint, reservedUntil: now + RESERVED_FOR })
+    switch (state.kind) {
+      case 'new':
+        request.reservedKey = key
+        return
+      case 'in_use':
+        throw new OctoflowError('idempotency_key_in_use', { retryAfter: 1 })
+      case 'mismatch':
+        throw new OctoflowError('idempotency_key_reused')
+      case 'answered':
+        if (state.status === UNANSWERABLE) throw new OctoflowError('idempotency_answer_gone')
+        return reply
+          .code(state.status)
+          .type(state.status < 400 ? 'application/json; charset=utf-8' : 'application/problem+json')
+          .send(state.body)
+    }
+  })
+
+  app.addHook('onSend', async (request, reply, payload) => {
+    const key = request.reservedKey
+    if (key === null) return
+    request.reservedKey = null
+    if (reply.statusCode >= 500 || typeof payload !== 'string') return storage.idempotency.abandon({ key })
+    const keep = request.routeOptions.config.idempotency !== 'unanswerable' || reply.statusCode >= 400
+    await storage.idempotency.finish({
+      key,
+      status: keep ? reply.statusCode : UNANSWERABLE,
+      body: keep ? payload : '',
+      expiresAt: clock.now() + IDEMPOTENCY_KEPT,
+    })
+  })
+})
+
+/** Stands for an answer that must not be kept, such as a new key. */
+const UNANSWERABLE = 0
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    reservedKey: string | null
+  }
+}

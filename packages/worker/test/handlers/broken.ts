@@ -1,0 +1,3 @@
+throw new Error('no database')
+
+export function process(): void {}

@@ -1,0 +1,3 @@
+export const handle = (): boolean => true
+
+export const version = 1

@@ -1,0 +1,121 @@
+import { VERSION } from '../../version.ts'
+import type { Session } from '../session.ts'
+import { misdirected, refused, unreachable } from './api-errors.ts'
+import { findServer, type ServerAddress, type ServerOptions } from './find-server.ts'
+import { readEventStream, type ServerEvent } from './server-events.ts'
+
+/** What the server says, as the text it is and as a value: numbers that JavaScript cannot hold survive in the text only. */
+export interface Answer<Value> {
+  readonly status: number
+  readonly text: string
+  readonly value: Value
+}
+
+export type Query = Readonly<Record<string, string | number | undefined>>
+
+interface Call {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly path: string
+  /** JSON text. */
+  readonly body?: string | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** A server that does not answer for so long is given up. */
+const ANSWER_WITHIN_MS = 60_000
+
+const USER_AGENT = `octoflow-cli/${VERSION}`
+
+/** Speaks the native API. */
+export class ApiClient {
+  readonly address: ServerAddress
+  readonly #signal: AbortSignal
+
+  constructor(address: ServerAddress, signal: AbortSignal) {
+    this.address = address
+    this.#signal = signal
+  }
+
+  get<Value>(path: string, query: Query = {}): Promise<Answer<Value>> {
+    return this.call({ method: 'GET', path: withQuery(path, query) })
+  }
+
+  post<Value>(path: string, body?: unknown): Promise<Answer<Value>> {
+    return this.call({ method: 'POST', path, body: body === undefined ? undefined : JSON.stringify(body) })
+  }
+
+  patch<Value>(path: string, body: unknown): Promise<Answer<Value>> {
+    return this.call({ method: 'PATCH', path, body: JSON.stringify(body) })
+  }
+
+  delete<Value>(path: string): Promise<Answer<Value>> {
+    return this.call({ method: 'DELETE', path })
+  }
+
+  /** @param call.path below `/api/v1`. */
+  async call<Value>(call: Call): Promise<Answer<Value>> {
+    const timeout = AbortSignal.timeout(ANSWER_WITHIN_MS)
+    const response = await this.#send(call, AbortSignal.any([this.#signal, timeout]))
+    let text: string
+    try {
+      text = await response.text()
+    } catch (error) {
+      throw this.#failure(error)
+    }
+    if (!response.ok) throw refused(this.address, response.status, text)
+    if (text === '') return { status: response.status, text: 'null', value: null as Value }
+    try {
+      return { status: response.status, text, value: JSON.parse(text) as Value }
+    } catch {
+      throw misdirected(this.address, response.status)
+    }
+  }
+
+  /**
+   * Live updates, until the connection ends.
+   * @param lastId the last event that was seen, so that the server sends what was missed since.
+   * @returns once the server has begun to answer; what happens from then on is told.
+   */
+  async stream(lastId: string | null, signal: AbortSignal): Promise<AsyncIterable<ServerEvent>> {
+    const headers = { accept: 'text/event-stream', ...(lastId !== null && { 'last-event-id': lastId }) }
+    const response = await this.#send({ method: 'GET', path: '/stream', headers }, AbortSignal.any([this.#signal, signal]))
+    if (!response.ok) throw refused(this.address, response.status, await response.text())
+    const type = response.headers.get('content-type') ?? ''
+    if (response.body === null || !type.startsWith('text/event-stream')) throw misdirected(this.address, response.status)
+    return readEventStream(response.body)
+  }
+
+  async #send({ method, path, body, headers }: Call, signal: AbortSignal): Promise<Response> {
+    const { url, key } = this.address
+    try {
+      return await fetch(`${url}/api/v1${path}`, {
+        method,
+        headers: {
+          'user-agent': USER_AGENT,
+          ...(key !== null && { authorization: `Bearer ${key}` }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        signal,
+        ...(body !== undefined && { body }),
+      })
+    } catch (error) {
+      throw this.#failure(error)
+    }
+  }
+
+  #failure(error: unknown): unknown {
+    return this.#signal.aborted ? error : unreachable(this.address, error)
+  }
+}
+
+/** The server that a command's options lead to. */
+export async function connect(session: Session, options: ServerOptions): Promise<ApiClient> {
+  return new ApiClient(await findServer(session.host, options), session.signal)
+}
+
+function withQuery(path: string, query: Query): string {
+  const params = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) params.set(name, String(value))
+  return params.size === 0 ? path : `${path}?${params}`
+}

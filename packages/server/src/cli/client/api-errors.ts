@@ -1,0 +1,96 @@
+import type { Problem } from '@octoflow/protocol'
+import { CommandError } from '../command-error.ts'
+import { ExitCode, exitCodeOfStatus } from '../exit-code.ts'
+import type { ServerAddress } from './find-server.ts'
+
+/** An answer of the server that is an error. */
+export class RefusedError extends CommandError {
+  readonly status: number
+  readonly code: string
+
+  constructor(status: number, code: string, message: string, hint: string) {
+    super(exitCodeOfStatus(status), message, hint)
+    this.status = status
+    this.code = code
+  }
+}
+
+/** What an answer that is no success means. */
+export function refused(address: ServerAddress, status: number, text: string): CommandError {
+  const problem = problemIn(text)
+  if (problem === null) return misdirected(address, status)
+  const { code, detail, hint } = problem
+  if (code !== 'unauthorized') return new RefusedError(status, code, detail, hint)
+  const { url, key, keyFrom } = address
+  if (key === null)
+    return new RefusedError(
+      status,
+      code,
+      `The server at ${url} asks for a key, and none was found.`,
+      'Give one with --key or OCTOFLOW_KEY. The server says at its start where its own key lies; --data names its data directory.',
+    )
+  return new RefusedError(
+    status,
+    code,
+    `The server at ${url} does not accept the key from ${keyFrom}.`,
+    'Give another with --key or OCTOFLOW_KEY. The server says at its start where its own key lies; `octoflow keys create` makes more.',
+  )
+}
+
+/** Something answers, but not as Octoflow would. */
+export function misdirected({ url, urlFrom }: ServerAddress, status: number): CommandError {
+  return new CommandError(
+    ExitCode.unreachable,
+    `What answers at ${url} (from ${urlFrom}) is not an Octoflow server: status ${status}.`,
+    'Name the server with --url or OCTOFLOW_URL; it says its address at its start.',
+  )
+}
+
+export function unreachable({ url, urlFrom }: ServerAddress, error: unknown): CommandError {
+  const { reason, certificate } = describeFetchFailure(error)
+  const message = `No server answers at ${url} (from ${urlFrom}): ${reason}.`
+  return new CommandError(ExitCode.unreachable, message, certificate ? TRUST : START, { cause: error })
+}
+
+const START = 'Start one with `octoflow serve`, or name another with --url or OCTOFLOW_URL.'
+const TRUST =
+  'Name the authority that signed it with NODE_EXTRA_CA_CERTS=file.pem, and use a host name that the certificate is for.'
+
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'the connection is refused',
+  ECONNRESET: 'the connection was closed',
+  UND_ERR_SOCKET: 'the connection was closed',
+  ENOTFOUND: 'the host is not known',
+  EAI_AGAIN: 'the host’s address cannot be looked up now',
+  ETIMEDOUT: 'it takes too long',
+  UND_ERR_CONNECT_TIMEOUT: 'it takes too long',
+  TimeoutError: 'it takes too long',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'the network cannot be reached',
+}
+
+/** What keeps a server from answering, in a few words; `certificate`: it is there, but not to be trusted. */
+export function describeFetchFailure(error: unknown): { readonly reason: string; readonly certificate: boolean } {
+  const { code, message } = innermost(error)
+  if (/CERT|SSL|TLS/.test(code)) return { reason: `its certificate is not trusted (${code})`, certificate: true }
+  return { reason: REASONS[code] ?? message, certificate: false }
+}
+
+/** `fetch` hides what happened in the cause of its error. */
+function innermost(error: unknown): { readonly code: string; readonly message: string } {
+  let inner = error
+  while (inner instanceof Error && (inner.cause instanceof Error || inner instanceof AggregateError))
+    inner = inner instanceof AggregateError ? inner.errors[0] : inner.cause
+  const { code, name, message } = inner as { readonly code?: unknown; readonly name?: string; readonly message?: string }
+  return { code: typeof code === 'string' ? code : (name ?? ''), message: message ?? String(inner) }
+}
+
+/** @returns `null` for what is not an Octoflow server's error. */
+function problemIn(text: string): Problem | null {
+  try {
+    const value = JSON.parse(text) as Partial<Problem> | null
+    return typeof value?.code === 'string' && typeof value.detail === 'string' ? ({ hint: '', ...value } as Problem) : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,95 @@
+import { statSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import type { Config } from '../../config/compile.ts'
+import { MEMORY } from '../../config/database-url.ts'
+import { OctoflowError } from '../../errors/octoflow-error.ts'
+import { humanDuration, MILLISECOND, MINUTE } from '../../lib/time.ts'
+import { Database } from '../../storage/drivers/sqlite/database.ts'
+import { SqliteMigrations } from '../../storage/drivers/sqlite/migrations.ts'
+import { bytes } from '../output/format.ts'
+import { type Finding, ok, problem, reasonOf, warning } from './finding.ts'
+
+const CHECK = 'database'
+
+/** The checkpointer keeps the log far below this. */
+const LOG_LARGE = 256 * 1024 ** 2
+
+/** Looks into the database without writing to it, beside a server that uses it too. */
+export async function checkDatabase({ database: { driver, url } }: Config): Promise<readonly Finding[]> {
+  if (driver !== 'sqlite') return [ofError(new OctoflowError('database_unsupported', { url: `${driver}://…` }))]
+  if (url === MEMORY)
+    return [warning(CHECK, 'is in memory: nothing outlives the server.', 'Leave --database-url out, or name a file with it.')]
+  const file = statSync(url, { throwIfNoEntry: false })
+  if (file === undefined) return [ok(CHECK, `${url} (made at the first start)`)]
+  try {
+    if (!file.isFile()) throw new Error('it is not a file')
+    return [await inspect(url), ...sizes(url, file.size), ...writtenInFuture(url)]
+  } catch (error) {
+    return [unreadable(url, error)]
+  }
+}
+
+async function inspect(path: string): Promise<Finding> {
+  using connection = new DatabaseSync(path, { readOnly: true, timeout: 5_000 })
+  const number = (sql: string): number => Number(Object.values(connection.prepare(sql).get()!)[0])
+  const own = await knownToUs()
+  const id = number('PRAGMA application_id')
+  const tables = number('SELECT count(*) FROM sqlite_schema')
+  if (id === 0 && tables === 0) return ok(CHECK, `${path} is empty; it is filled at the first start`)
+  if (id !== own.applicationId)
+    return ofError(new OctoflowError('not_a_database', { path, reason: 'it holds another program’s tables' }))
+  const version = number('PRAGMA user_version')
+  if (version > own.version) return ofError(new OctoflowError('schema_newer', { found: version, known: own.version }))
+  const faults = connection
+    .prepare('PRAGMA quick_check(3)')
+    .all()
+    .map((row) => String(Object.values(row)[0]))
+  if (faults.join() !== 'ok') return ofError(new OctoflowError('storage_corrupt', { reason: faults.join('; ') }))
+  const migrates = version < own.version ? `, migrated to ${own.version} at the next start` : ''
+  return ok(CHECK, `${path}, sound, schema version ${version}${migrates}`)
+}
+
+/** What a database of this version is marked with. */
+async function knownToUs(): Promise<{ readonly applicationId: number; readonly version: number }> {
+  const fresh = new Database(MEMORY)
+  try {
+    const { latest } = await new SqliteMigrations(fresh).status()
+    return { applicationId: fresh.row<[number]>('PRAGMA application_id')![0], version: latest }
+  } finally {
+    fresh.close()
+  }
+}
+
+function sizes(path: string, size: number): readonly Finding[] {
+  const log = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  const message = `${bytes(size)}, its write-ahead log ${bytes(log)}`
+  if (log < LOG_LARGE) return [ok('database size', message)]
+  const hint = 'A program that keeps the database open for reading holds the log back: end it, or restart the server.'
+  return [warning('database size', `${message}: that is much.`, hint)]
+}
+
+function writtenInFuture(path: string): readonly Finding[] {
+  const ahead = statSync(path).mtimeMs * MILLISECOND - Date.now() * MILLISECOND
+  if (ahead < MINUTE) return []
+  return [
+    warning(
+      'clock',
+      `The database was written ${humanDuration(Math.round(ahead))} from now: the clock was set back since.`,
+      'Set the clock right, and let it be kept by NTP; jobs due by the old clock wait until then.',
+    ),
+  ]
+}
+
+const ofError = (error: OctoflowError): Finding => problem(CHECK, error.message, error.hint)
+
+/** SQLite's code for what is not in its format. */
+const NOT_A_DATABASE = 26
+const CORRUPT = 11
+
+function unreadable(path: string, error: unknown): Finding {
+  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : null
+  if (code === NOT_A_DATABASE)
+    return ofError(new OctoflowError('not_a_database', { path, reason: 'it is not in SQLite’s format' }))
+  if (code === CORRUPT) return ofError(new OctoflowError('storage_corrupt', { reason: reasonOf(error) }))
+  return problem(CHECK, `${path} cannot be read: ${reasonOf(error)}.`, 'Make it readable for the user that runs the server.')
+}

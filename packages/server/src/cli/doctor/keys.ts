@@ -1,0 +1,45 @@
+import { statSync } from 'node:fs'
+import type { Config } from '../../config/compile.ts'
+import { keyFilePath, readKeyFile } from '../../config/key-file.ts'
+import { describeMisfit, secret } from '../../config/value-types.ts'
+import type { Host } from '../host.ts'
+import { type Finding, ok, problem, reasonOf, warning } from './finding.ts'
+
+const CHECK = 'keys'
+
+/** Everything but reading and writing by the owner. */
+const TOO_OPEN = 0o177
+
+export function* checkKeys({ security, paths: { data } }: Config, { platform }: Host): Generator<Finding> {
+  if (security.disabled) {
+    yield warning(CHECK, 'Security is disabled: whoever reaches the server may do everything.', 'Remove DISABLE_SECURITY.')
+    return
+  }
+  const configured = security.authorizationKey !== null || security.apiToken !== null || security.oidcIssuer !== null
+  const path = keyFilePath(data)
+  const file = statSync(path, { throwIfNoEntry: false })
+  if (file === undefined) {
+    yield ok(CHECK, configured ? 'as configured' : `made at the first start, in ${path}`)
+    return
+  }
+  // Windows knows no such modes.
+  if ((file.mode & TOO_OPEN) !== 0 && platform !== 'win32')
+    yield problem(
+      CHECK,
+      `${path} can be read by others.`,
+      `Make it yours alone: chmod 600 ${path}. Who may have read it has the key.`,
+    )
+  yield contentFinding(path, configured)
+}
+
+function contentFinding(path: string, configured: boolean): Finding {
+  try {
+    const key = readKeyFile(path)
+    if (key === null) return ok(CHECK, `${path} is empty; a key is made at the next start`)
+    if (secret.check(key) === undefined)
+      return problem(CHECK, `The key in ${path} ${describeMisfit(secret, key)}`, `Remove ${path}.`)
+    return ok(CHECK, configured ? `as configured; ${path} is not used` : path)
+  } catch (error) {
+    return problem(CHECK, `${path} cannot be read: ${reasonOf(error)}.`, 'Make it readable for the user that runs the server.')
+  }
+}

@@ -1,0 +1,85 @@
+import { isAbsolute, relative, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { LoadedConfig } from '../config/load.ts'
+import { VERSION } from '../version.ts'
+import { shownPath } from './client/find-server.ts'
+import type { Host } from './host.ts'
+import { fields } from './output/table.ts'
+import type { Session } from './session.ts'
+
+export interface Started {
+  readonly url: string
+  readonly loaded: LoadedConfig
+  /** The file that `--config` named. */
+  readonly configFile: string | null
+  /** The key that the server made for itself, now or at an earlier start; `null` if it goes by others. */
+  readonly ownKey: { readonly path: string; readonly made: boolean } | null
+  readonly handlers: readonly { readonly queue: string; readonly path: string }[]
+}
+
+/** Says where the server is, where its key lies, and what to do next. */
+export async function greet({ host, out }: Session, started: Started): Promise<void> {
+  const { url, loaded, handlers } = started
+  out.line(`${out.paint('bold', `Octoflow ${VERSION}`)} listening on ${out.paint(['cyan', 'underline'], url)}`)
+  out.line()
+  fields(out, [
+    ['key', whereTheKeyIs(started, host)],
+    ['handlers', handlers.length === 0 ? null : handlers.map(({ queue }) => queue).join(', ')],
+    ['API', `${url}/docs`],
+  ])
+  out.line()
+  out.line('Paste into another terminal:')
+  out.line()
+  const example = await exampleJob(loaded, handlers)
+  for (const line of [example, 'jobs show last', 'queues list']) out.line(`  ${commandLine(line, started, host)}`)
+  out.line()
+}
+
+function whereTheKeyIs(started: Started, host: Host): string {
+  const { loaded, ownKey } = started
+  if (loaded.config.security.disabled) return 'none: security is disabled, everybody on this machine may do everything'
+  if (ownKey !== null) return `${shownPath(ownKey.path, host.cwd)}${ownKey.made ? ' (made just now; keep it secret)' : ''}`
+  const source = keySource(started)
+  return source === null ? `tokens of ${loaded.config.security.oidcIssuer}` : `the one configured: ${source}`
+}
+
+/** Where the key is configured that other commands find; `null` if it is not. */
+function keySource({ loaded: { origins } }: Started): string | null {
+  const sources = [origins['security.authorizationKey'].source, origins['security.apiToken'].source]
+  return sources.find((source) => source !== 'default') ?? null
+}
+
+/** A job for the first handler, with the payload that its file exports as `example`. */
+async function exampleJob({ config }: LoadedConfig, handlers: Started['handlers']): Promise<string> {
+  const [first] = handlers
+  if (first === undefined) return `submit greet ${quote('{"name":"Ada"}')}`
+  // Run inline, the module has been imported already; otherwise its code must not run in this process.
+  const module: { readonly example?: unknown } =
+    config.handlers.isolation === 'inline' ? await import(pathToFileURL(first.path).href) : {}
+  const payload = module.example === undefined ? '' : ` ${quote(JSON.stringify(module.example))}`
+  return `submit ${quote(first.queue)}${payload} --wait`
+}
+
+/** As it can be pasted: with what starts the command here, and with the paths that are not where they are looked for. */
+function commandLine(words: string, started: Started, { env, cwd }: Host): string {
+  const { paths } = started.loaded.config
+  const shell = env.INIT_CWD ?? cwd
+  const source = keySource(started)
+  const path = (flag: string, value: string): string => `${flag} ${quote(nearPath(resolve(cwd, value), shell))}`
+  return [
+    env.npm_execpath !== undefined || env.npm_lifecycle_event !== undefined ? 'npx octoflow' : 'octoflow',
+    words,
+    ...(paths.data === resolve(shell, 'data') ? [] : [path('--data', paths.data)]),
+    ...(source?.startsWith('.env ') && paths.app !== shell ? [path('--app', paths.app)] : []),
+    ...(started.configFile !== null && source?.startsWith(started.configFile) ? [path('--config', started.configFile)] : []),
+  ].join(' ')
+}
+
+/** Relative unless that would lead upwards. */
+function nearPath(path: string, from: string): string {
+  const near = relative(from, path)
+  return near.startsWith('..') || isAbsolute(near) ? path : near || '.'
+}
+
+/** As one word for a shell. */
+const quote = (text: string): string => (/^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)

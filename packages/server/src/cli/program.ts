@@ -1,0 +1,172 @@
+import { Command, CommanderError } from 'commander'
+import { isOctoflowError } from '../errors/octoflow-error.ts'
+import { VERSION } from '../version.ts'
+import { CommandError } from './command-error.ts'
+import { ExitCode, exitCodeOf } from './exit-code.ts'
+import type { Host } from './host.ts'
+import type { Screen } from './output/screen.ts'
+import { manyLines } from './output/text.ts'
+import { Session } from './session.ts'
+
+/** Gives a command its options and what it does. */
+type Define = (command: Command, session: Session) => void
+
+interface Entry {
+  readonly group: string
+  readonly name: string
+  readonly summary: string
+  readonly load: () => Promise<Define>
+}
+
+/** A command is loaded when it is asked for, since `serve` should not wait for the others. */
+const COMMANDS: readonly Entry[] = [
+  {
+    group: 'Run:',
+    name: 'serve',
+    summary: 'start the server',
+    load: async () => (await import('./serve.ts')).serveCommand,
+  },
+  {
+    group: 'Run:',
+    name: 'worker',
+    summary: 'run a handler file on the jobs of a server',
+    load: async () => (await import('./worker.ts')).workerCommand,
+  },
+  {
+    group: 'Use:',
+    name: 'submit',
+    summary: 'submit a job, or many',
+    load: async () => (await import('./submit/index.ts')).submitCommand,
+  },
+  {
+    group: 'Use:',
+    name: 'jobs',
+    summary: 'look at jobs and steer them',
+    load: async () => (await import('./jobs/index.ts')).jobsCommand,
+  },
+  {
+    group: 'Use:',
+    name: 'queues',
+    summary: 'look at queues and set their limits',
+    load: async () => (await import('./queues/index.ts')).queuesCommand,
+  },
+  {
+    group: 'Use:',
+    name: 'dead',
+    summary: 'look at dead letters and run them again',
+    load: async () => (await import('./dead/index.ts')).deadCommand,
+  },
+  {
+    group: 'Use:',
+    name: 'operations',
+    summary: 'follow and abort what acts on many jobs',
+    load: async () => (await import('./operations/index.ts')).operationsCommand,
+  },
+  {
+    group: 'Use:',
+    name: 'workers',
+    summary: 'see who works, and drain workers',
+    load: async () => (await import('./workers/index.ts')).workersCommand,
+  },
+  {
+    group: 'Administer:',
+    name: 'keys',
+    summary: 'make and delete API keys',
+    load: async () => (await import('./keys/index.ts')).keysCommand,
+  },
+  {
+    group: 'Administer:',
+    name: 'config',
+    summary: 'show the configuration in force',
+    load: async () => (await import('./config.ts')).configCommand,
+  },
+  {
+    group: 'Administer:',
+    name: 'doctor',
+    summary: 'look for what is wrong',
+    load: async () => (await import('./doctor/index.ts')).doctorCommand,
+  },
+  {
+    group: 'Administer:',
+    name: 'openapi',
+    summary: 'print the OpenAPI document',
+    load: async () => (await import('./openapi.ts')).openapiCommand,
+  },
+  {
+    group: 'Administer:',
+    name: 'demo',
+    summary: 'work off GitHub’s example webhooks and show what happened',
+    load: async () => (await import('./demo/index.ts')).demoCommand,
+  },
+]
+
+/** Runs the command that `argv` names. @returns the exit code. */
+export async function run(argv: readonly string[], host: Host): Promise<ExitCode> {
+  const session = new Session(host)
+  try {
+    const program = await createProgram(argv, session)
+    await program.parseAsync([...argv], { from: 'user' })
+    return session.endedBy ?? session.exitCode
+  } catch (error) {
+    return session.endedBy ?? failed(error, session)
+  }
+}
+
+async function createProgram(argv: readonly string[], session: Session): Promise<Command> {
+  const program = new Command('octoflow')
+    .description('Takes work in, runs it, and keeps what happened.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this page')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => session.out.write(text),
+      writeErr: (text) => session.err.write(text),
+      outputError: (text, write) => write(`octoflow: ${text.replace(/^error: /, '')}`),
+      getOutHelpWidth: () => Math.min(120, session.out.width),
+      getErrHelpWidth: () => Math.min(120, session.err.width),
+      getOutHasColors: () => true,
+      getErrHasColors: () => true,
+    })
+    .configureHelp({ styleTitle: (title) => session.out.paint('bold', title) })
+    .addHelpCommand(
+      new Command('help').argument('[command]').description('print the page of a command').helpGroup('Administer:'),
+    )
+    .showHelpAfterError('Run the command with --help for its arguments and options.')
+  for (const { group, name, summary, load } of COMMANDS) {
+    const command = program
+      .command(name)
+      .summary(summary)
+      .description(`${sentence(summary)}.`)
+      .helpGroup(group)
+      .helpCommand(false)
+    // Also for `octoflow help jobs`.
+    if (argv.slice(0, 2).includes(name)) (await load())(command, session)
+  }
+  return program
+}
+
+const sentence = (text: string): string => text[0]!.toUpperCase() + text.slice(1)
+
+function failed(error: unknown, { err }: Session): ExitCode {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
+  if (error instanceof CommandError) {
+    complain(err, error.message, error.hint)
+    return error.exitCode
+  }
+  if (isOctoflowError(error)) {
+    complain(err, error.message, error.hint)
+    return exitCodeOf(error)
+  }
+  const reason = error instanceof Error ? error.message : String(error)
+  complain(
+    err,
+    `Something unexpected happened: ${reason}`,
+    'This is a mistake in Octoflow; please report it with the command line.',
+  )
+  return ExitCode.failed
+}
+
+function complain(screen: Screen, message: string, hint: string): void {
+  screen.line(`${screen.paint('red', 'octoflow:')} ${manyLines(message)}`)
+  if (hint !== '') screen.line(manyLines(hint))
+}

@@ -1,0 +1,34 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+
+export interface WrkResult {
+  readonly requestsPerSecond: number
+  readonly p50: number
+  /** Milliseconds. */
+  readonly p99: number
+  readonly errors: number
+}
+
+const SCRIPT = new URL('./post.lua', import.meta.url).pathname
+
+/** Drives an address with wrk, one thread. @param body bytes of JSON to post. */
+export async function wrk(
+  url: string,
+  options: { readonly seconds: number; readonly connections: number; readonly body: number; readonly key: string },
+): Promise<WrkResult> {
+  const { seconds, connections, body, key } = options
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', SCRIPT, url, '--', key, String(body)]
+  const { stdout } = await promisify(execFile)('wrk', args)
+  const number = (pattern: RegExp): number => Number(pattern.exec(stdout)?.[1] ?? 0)
+  return {
+    requestsPerSecond: number(/Requests\/sec:\s+([\d.]+)/),
+    p50: milliseconds(/50%\s+([\d.]+)(us|ms|s)/.exec(stdout)),
+    p99: milliseconds(/99%\s+([\d.]+)(us|ms|s)/.exec(stdout)),
+    errors: number(/Non-2xx or 3xx responses: (\d+)/) + number(/Socket errors: connect (\d+)/),
+  }
+}
+
+function milliseconds(match: RegExpExecArray | null): number {
+  if (match === null) return Number.NaN
+  return Number(match[1]) * { us: 0.001, ms: 1, s: 1000 }[match[2] as 'us' | 'ms' | 's']
+}

@@ -1,0 +1,81 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export const KEY = 'bench-key-0123456789'
+
+const OCTOFLOW = new URL('../packages/server/bin/octoflow.js', import.meta.url).pathname
+
+/** A process that serves HTTP: ours, or one it is compared with. */
+export class ServerProcess implements AsyncDisposable {
+  readonly url: string
+  readonly data: string
+  readonly child: ChildProcess
+
+  private constructor(child: ChildProcess, url: string, data: string) {
+    this.child = child
+    this.url = url
+    this.data = data
+  }
+
+  /** Octoflow, with its database in a directory of its own. */
+  static octoflow(
+    flags: readonly string[] = [],
+    data = mkdtempSync(join(tmpdir(), 'octoflow-bench-')),
+  ): Promise<ServerProcess> {
+    return ServerProcess.start(process.execPath, [OCTOFLOW, 'serve', '--port', '0', '--data', data, ...flags], data)
+  }
+
+  /** Starts a program that prints `listening on URL` once it serves. */
+  static async start(command: string, args: readonly string[], data = ''): Promise<ServerProcess> {
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, AUTHORIZATION_KEY: KEY, LOGGING_LEVEL: 'warn' },
+    })
+    const url = await new Promise<string>((resolve, reject) => {
+      let output = ''
+      child.stdout!.on('data', (chunk) => {
+        output += chunk
+        const match = /listening on (\S+)/.exec(output)
+        if (match !== null) resolve(match[1]!)
+      })
+      child.on('exit', (code) => reject(new Error(`the server ended with ${code} before it listened`)))
+    })
+    return new ServerProcess(child, url, data)
+  }
+
+  /** Resident memory in bytes, now and at its highest. */
+  memory(): { readonly now: number; readonly peak: number } {
+    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8')
+    const kilobytes = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0)
+    return { now: kilobytes('VmRSS') * 1024, peak: kilobytes('VmHWM') * 1024 }
+  }
+
+  /** Processor time used so far, in seconds, all threads together. */
+  cpuSeconds(): number {
+    const fields = readFileSync(`/proc/${this.child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  }
+
+  /** Bytes of the database's write-ahead log. */
+  logBytes(): number {
+    return statSync(join(this.data, 'octoflow.db-wal'), { throwIfNoEntry: false })?.size ?? 0
+  }
+
+  databaseBytes(): number {
+    return statSync(join(this.data, 'octoflow.db')).size
+  }
+
+  async stop(): Promise<void> {
+    if (this.child.exitCode !== null) return
+    const exited = new Promise((resolve) => this.child.on('exit', resolve))
+    this.child.kill('SIGTERM')
+    await exited
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+    if (this.data !== '') rmSync(this.data, { recursive: true, force: true })
+  }
+}

@@ -94,6 +94,7 @@ async function endToEnd({ intake, work }: Engine, count: number, payload: string
     const results = await work.report(
       'bench',
       claimed.map(({ id, fence }) => ({ id, fence, outcome: { kind: 'completed', result: null }, events: [] })),
+      BENCH,
     )
     if (results.length !== BATCH || results.some(({ error }) => error !== null)) throw new Error('a job was lost on the way')
   }

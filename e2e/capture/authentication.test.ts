@@ -129,6 +129,15 @@ test('A key with a queue scope sees and does nothing outside its queues.', async
   assert.equal((await client.post('/request', { key, json: {} })).status, 403, 'a request without a queue is in nobody’s scope')
   assert.equal((await client.get('/jobs/next-pending?custom_value=Mine', { key })).status, 200)
   assert.equal((await take(client, 'Theirs')).job_id, theirs)
+
+  const lease = { id: theirs, leaseToken: '1' }
+  const beat = await client.post('/api/v1/jobs/heartbeat', { key, json: { workerId: 'w', jobs: [lease] } })
+  assert.deepEqual(beat.json, { jobs: [{ id: theirs, leaseUntil: null, command: 'lost' }] }, 'a token can be guessed')
+  const report = { key, json: { workerId: 'w', jobs: [{ ...lease, outcome: 'completed' }] } }
+  const refused = (await client.post('/api/v1/jobs/report', report)).json as { jobs: { code: string }[] }
+  assert.equal(refused.jobs[0]?.code, 'lease_lost')
+  const known = (await client.get(`/api/v1/jobs/${theirs}`)).json as { state: string }
+  assert.equal(known.state, 'running')
 })
 
 test('If nothing is configured, the first start makes a random key, prints it and keeps it for its owner alone.', async (t) => {

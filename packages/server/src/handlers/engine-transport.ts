@@ -35,12 +35,12 @@ export class EngineTransport implements Transport {
       fence: Number(leaseToken),
       progress: progress === undefined ? null : { fraction: progress.fraction ?? null, message: progress.message ?? null },
     }))
-    const results = await this.#work.heartbeat(workerId, seconds(leaseSeconds), beats)
+    const results = await this.#work.heartbeat(workerId, seconds(leaseSeconds), beats, HANDLERS)
     return { jobs: results.map(({ id, leaseUntil, command }) => ({ id, leaseUntil: toIsoOrNull(leaseUntil), command })) }
   }
 
   async report({ workerId, jobs }: ReportParams): Promise<ReportAnswer> {
-    const results = await this.#work.report(workerId, jobs.map(toWorkReport))
+    const results = await this.#work.report(workerId, jobs.map(toWorkReport), HANDLERS)
     return {
       jobs: results.map(({ id, error }) =>
         error === null ? { id, ok: true } : { id, ok: false, code: error.code, message: error.message },

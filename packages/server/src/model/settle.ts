@@ -1,5 +1,5 @@
 import { type Backoff, backoffDelay } from '../lib/backoff.ts'
-import type { Duration, Instant } from '../lib/time.ts'
+import { type Duration, type Instant, SECOND } from '../lib/time.ts'
 import { type AttemptOutcome, DeadReason, type JobError, type JobState } from './job.ts'
 import { next, type Trigger } from './transitions.ts'
 
@@ -22,6 +22,16 @@ export interface SettledJob {
   readonly cancelRequested: boolean
 }
 
+/** How long a worker may take to end its attempt and report, once the time-out has struck. */
+const TIMEOUT_GRACE: Duration = 5 * SECOND
+
+/** When an attempt with a time-out is taken from its worker at the latest, however alive that is. */
+export const deadlineOf = (startedAt: Instant, timeout: Duration): Instant => startedAt + timeout + TIMEOUT_GRACE
+
+/** How an attempt ended whose lease ran out. @param deadline of a job with a time-out. */
+export const expiry = (deadline: Instant | null, now: Instant): Outcome =>
+  deadline !== null && deadline <= now ? TIMED_OUT : { kind: 'lease_expired' }
+
 /** What becomes of the job. */
 export interface Settlement {
   readonly trigger: Trigger
@@ -39,6 +49,16 @@ const LEASE_EXPIRED: JobError = {
   code: 'lease_expired',
   message: 'The worker stopped sending heartbeats before it reported an outcome.',
   detail: null,
+}
+
+const TIMED_OUT: Outcome = {
+  kind: 'failed',
+  error: {
+    code: 'timeout',
+    message: 'The job ran for longer than its time-out, and its worker did not end it.',
+    detail: null,
+  },
+  random: 0.5,
 }
 
 /**

@@ -34,7 +34,7 @@ const CALLS = {
     report: ({ leases }) =>
       leases.report({ now: NOW, reports: [{ id: 1, fence: 1, outcome: COMPLETED, finishedAt: null, events: [] }] }),
     rescue: ({ leases }) => leases.rescue({ now: NOW, limit: 1 }),
-    renew: ({ leases }) => leases.renew({ now: NOW, id: 1, worker: 'w', lease: LEASE }),
+    renew: ({ leases }) => leases.renew({ now: NOW, id: 1, worker: 'w', lease: LEASE, start: true }),
     grace: ({ leases }) => leases.grace({ until: NOW }),
     shift: ({ leases }) => leases.shift({ by: 1 }),
   },

@@ -228,7 +228,7 @@ export const concurrencyKeys: Group = (test) => {
 
   test('a job leased without a claim takes a place of its key', async ({ storage, submitAll, claimIds, report, counts }) => {
     const [a, b] = (await submitAll([KEYED, KEYED])) as [number, number]
-    const renewed = await storage.leases.renew({ now: NOW, id: b, worker: 'old-client', lease: LEASE })
+    const renewed = await storage.leases.renew({ now: NOW, id: b, worker: 'old-client', lease: LEASE, start: true })
     assert.equal(renewed.error, null)
     assert.deepEqual(await counts(), { held: 1, running: 1 })
     assert.deepEqual(await claimIds({ limit: 10 }), [])

@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict'
 import type { JobChange } from '../../src/storage/contract/jobs.ts'
-import { after, FIRST_100, type Fixture, type Group, NOW, QUEUE } from './harness.ts'
+import {
+  after,
+  COMPLETED,
+  DISCARDED,
+  FAILED,
+  FIRST_100,
+  type Fixture,
+  type Group,
+  LEASE,
+  NOW,
+  QUEUE,
+  RELEASED,
+} from './harness.ts'
 
 export const editing: Group = (test) => {
   test('a changed priority changes the order', async ({ storage, submitAll, claimIds, job }) => {
@@ -107,6 +119,41 @@ export const editing: Group = (test) => {
       assert.deepEqual(await job(id), { ...before, statusLabel: 'Waiting for parts' })
     }
     assert.deepEqual(await counts(QUEUE), { ready: 1, running: 1, completed: 1 })
+  })
+
+  test('what is reported about a job takes the place of its status label', async ({ storage, start, submit, report, job }) => {
+    const label = (id: number): Promise<unknown> => storage.jobs.label({ id, label: 'Half way' })
+    const labelOf = async (id: number): Promise<string | null> => (await job(id)).statusLabel
+    const renewal = { now: NOW, worker: 'w', lease: LEASE }
+
+    for (const outcome of [COMPLETED, FAILED, RELEASED, DISCARDED]) {
+      const plain = await start({ queue: outcome.kind })
+      await label(plain.id)
+      await report(plain, outcome)
+      assert.equal(await labelOf(plain.id), null, outcome.kind)
+    }
+    const completed = await start()
+    await report({ id: completed.id, fence: null }, COMPLETED)
+    await label(completed.id)
+    await report({ id: completed.id, fence: null }, COMPLETED)
+    assert.equal(await labelOf(completed.id), null, 'a repetition means something, too')
+
+    const pending = await submit()
+    await label(pending)
+    await storage.leases.renew({ ...renewal, id: pending, start: false })
+    assert.equal(await labelOf(pending), 'Half way')
+    await storage.leases.renew({ ...renewal, id: pending, start: true })
+    assert.equal(await labelOf(pending), null)
+    await label(pending)
+    await storage.leases.renew({ ...renewal, id: pending, start: false })
+    assert.equal(await labelOf(pending), 'Half way', 'a sign of life says nothing about the status')
+    await storage.leases.renew({ ...renewal, id: pending, start: true })
+    assert.equal(await labelOf(pending), null)
+
+    const claimed = await submit({ queue: 'claimed' })
+    await label(claimed)
+    await storage.leases.claim({ now: NOW, queue: 'claimed', worker: 'w', limit: 1, lease: LEASE })
+    assert.equal(await labelOf(claimed), null)
   })
 
   test('an unknown job and a request without one can be given no label', async ({ storage, submit }) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type Duration, MINUTE, SECOND } from '../../src/lib/time.ts'
 import type { Progress } from '../../src/model/job.ts'
+import { deadlineOf } from '../../src/model/settle.ts'
 import type { BeatResult } from '../../src/storage/contract/leases.ts'
 import { after, COMPLETED, type Fixture, type Group, type Held, LEASE, NOW, range } from './harness.ts'
 
@@ -141,10 +142,34 @@ export const leases: Group = (test) => {
 
   test('a lease is renewed without a token', async ({ storage, start, job }) => {
     const held = await start({}, { worker: 'worker-1' })
-    const renewal = { now: after(10), id: held.id, worker: 'old-client', lease: 15 * MINUTE }
-    assert.deepEqual(await storage.leases.renew(renewal), { id: held.id, error: null })
-    const { leaseUntil, fence, worker } = await job(held.id)
-    assert.deepEqual({ leaseUntil, fence, worker }, { leaseUntil: after(10) + 15 * MINUTE, fence: 1, worker: 'worker-1' })
+    const renewal = { now: after(10), id: held.id, worker: 'old-client' }
+    for (const [minutes, begin] of [
+      [15, false],
+      [20, true],
+    ] as const) {
+      const lease = minutes * MINUTE
+      const result = await storage.leases.renew({ ...renewal, lease, start: begin })
+      assert.deepEqual(result, { id: held.id, error: null })
+      const { leaseUntil, fence, worker } = await job(held.id)
+      assert.deepEqual({ leaseUntil, fence, worker }, { leaseUntil: after(10) + lease, fence: 1, worker: 'worker-1' })
+    }
+  })
+
+  test('renewal by a client that does not say that it works on the job leaves one that is not running', async ({
+    storage,
+    submit,
+    finish,
+    state,
+  }) => {
+    const finished = await finish('completed')
+    const pending = await submit()
+    for (const id of [pending, finished])
+      assert.deepEqual(await storage.leases.renew({ now: NOW, id, worker: 'w', lease: LEASE, start: false }), {
+        id,
+        error: null,
+      })
+    assert.equal(await state(pending), 'pending')
+    assert.equal(await state(finished), 'completed')
   })
 
   for (const [title, runAt] of [
@@ -159,7 +184,7 @@ export const leases: Group = (test) => {
       claimIds,
     }) => {
       const id = await submit({ runAt })
-      await storage.leases.renew({ now: after(1), id, worker: 'old-client', lease: LEASE })
+      await storage.leases.renew({ now: after(1), id, worker: 'old-client', lease: LEASE, start: true })
       const { state, worker, attempt, fence, startedAt, leaseUntil } = await job(id)
       assert.deepEqual(
         { state, worker, attempt, fence, startedAt, leaseUntil },
@@ -174,9 +199,66 @@ export const leases: Group = (test) => {
   test('a finished or unknown job cannot be leased', async ({ storage, finish }) => {
     const id = await finish('completed')
     const renew = async (which: number): Promise<string | undefined> =>
-      (await storage.leases.renew({ now: NOW, id: which, worker: 'w', lease: LEASE })).error?.code
+      (await storage.leases.renew({ now: NOW, id: which, worker: 'w', lease: LEASE, start: true })).error?.code
     assert.equal(await renew(id), 'job_finished')
     assert.equal(await renew(id + 1), 'job_not_found')
+  })
+
+  test('no lease of a job with a time-out outlasts it by much', async ({ storage, start, job }) => {
+    const held = await start({ timeout: 60 * SECOND }, { lease: 3_600 * SECOND })
+    const deadline = deadlineOf(NOW, 60 * SECOND)
+    assert.equal(held.leaseUntil, deadline, 'as the claim tells')
+    assert.equal((await job(held.id)).leaseUntil, deadline)
+    assert.equal((await beat(storage, held, after(10), null, 30 * SECOND)).leaseUntil, after(40))
+    assert.equal((await job(held.id)).leaseUntil, after(40))
+    for (const progress of [null, { fraction: 0.5, message: null }]) {
+      assert.equal((await beat(storage, held, after(50), progress, 30 * SECOND)).leaseUntil, deadline)
+      assert.equal((await job(held.id)).leaseUntil, deadline)
+    }
+    await storage.leases.renew({ now: after(55), id: held.id, worker: 'w', lease: 3_600 * SECOND, start: true })
+    assert.equal((await job(held.id)).leaseUntil, deadline)
+    assert.deepEqual(await beat(storage, held, deadline), { id: held.id, ...LOST })
+  })
+
+  test('a job with a time-out that ends before that loses its lease like any other', async ({ storage, start }) => {
+    const held = await start({ timeout: 60 * SECOND }, { lease: LEASE })
+    assert.equal(held.leaseUntil, NOW + LEASE)
+    await storage.leases.rescue({ now: NOW + LEASE, limit: 10 })
+    assert.equal((await storage.jobs.attempts({ id: held.id }))[0]!.outcome, 'lease_expired')
+  })
+
+  test('a job taken back at its deadline has failed by its time-out, and is tried again after its backoff', async ({
+    storage,
+    start,
+    job,
+    claim,
+    state,
+  }) => {
+    const backoff = { base: 10 * SECOND, factor: 1, max: 10 * SECOND, jitter: 0 }
+    const held = await start({ timeout: 20 * SECOND, maxAttempts: 2, backoff }, { lease: LEASE })
+    const deadline = deadlineOf(NOW, 20 * SECOND)
+    assert.equal(await storage.leases.rescue({ now: deadline - 1, limit: 10 }), 0)
+    assert.equal(await storage.leases.rescue({ now: deadline, limit: 10 }), 1)
+    const [first] = await storage.jobs.attempts({ id: held.id })
+    assert.equal(first!.outcome, 'failed')
+    assert.equal(first!.error?.code, 'timeout')
+    assert.equal((await job(held.id)).runAt, deadline + 10 * SECOND)
+
+    const again = deadline + 10 * SECOND
+    assert.equal((await claim({ now: again })).jobs.length, 1)
+    await storage.leases.rescue({ now: deadlineOf(again, 20 * SECOND), limit: 10 })
+    assert.equal(await state(held.id), 'dead')
+    assert.equal((await job(held.id)).reason, 'attempts_exhausted')
+  })
+
+  test('the deadline of a time-out moves with the clock', async ({ storage, start, job }) => {
+    const held = await start({ timeout: 60 * SECOND }, { lease: 3_600 * SECOND })
+    await storage.leases.shift({ by: 3_600 * SECOND })
+    assert.equal(
+      (await beat(storage, held, after(3_610), null, 3_600 * SECOND)).leaseUntil,
+      deadlineOf(after(3_600), 60 * SECOND),
+    )
+    assert.equal((await job(held.id)).leaseUntil, deadlineOf(after(3_600), 60 * SECOND))
   })
 
   test('grace lengthens leases and shortens none', async ({ storage, submitAll, claim, job }) => {

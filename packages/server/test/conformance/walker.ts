@@ -188,7 +188,7 @@ export class Walker {
         return [result.error?.code ?? null, this.#model.edit(id, change)]
       }
       case 'renew': {
-        const result = await leases.renew({ now, id, worker: 'old-client', lease: LEASE })
+        const result = await leases.renew({ now, id, worker: 'old-client', lease: LEASE, start: true })
         return [result.error?.code ?? null, this.#model.renew(id, 'old-client', now, now + LEASE)]
       }
     }

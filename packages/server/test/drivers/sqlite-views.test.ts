@@ -138,14 +138,17 @@ withDatabase('a job that waits, for whatever, shows as pending', async (storage,
   assert.deepEqual(query('SELECT DISTINCT status FROM jobs'), [{ status: 'Pending' }])
 })
 
-withDatabase('a status label shows until the job has finished', async (storage, query) => {
+withDatabase('a status label shows until something is reported', async (storage, query) => {
   const id = await submit(storage)
   await storage.jobs.label({ id, label: 'Waiting for parts' })
   assert.deepEqual(query('SELECT status FROM jobs'), [{ status: 'Waiting for parts' }])
   const { jobs } = await storage.leases.claim({ now: AT, queue: QUEUE, worker: 'w', limit: 1, lease: LEASE })
+  assert.deepEqual(query('SELECT status FROM jobs'), [{ status: 'In Progress' }])
+  await storage.jobs.label({ id, label: 'Half way' })
+  assert.deepEqual(query('SELECT status FROM jobs'), [{ status: 'Half way' }])
   const report = { id, fence: jobs[0]!.fence, finishedAt: null, events: [] }
   await storage.leases.report({ now: AT, reports: [{ ...report, outcome: RELEASED }] })
-  assert.deepEqual(query('SELECT status FROM jobs'), [{ status: 'Waiting for parts' }])
+  assert.deepEqual(query('SELECT status FROM jobs'), [{ status: 'Pending' }])
   await storage.leases.report({ now: AT, reports: [{ ...report, fence: null, outcome: COMPLETED }] })
   assert.deepEqual(query('SELECT status FROM jobs'), [{ status: 'Completed' }])
 })

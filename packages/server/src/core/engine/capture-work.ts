@@ -78,12 +78,9 @@ export class CaptureWork {
     if (queue !== null && state !== null) this.#feed.publish([{ id, queue, state }])
   }
 
-  /** @param start whether a pending job is to become the caller's. */
+  /** @param start whether the client says that it works on the job. */
   async #renew(id: number, worker: string, start: boolean): Promise<void> {
-    const job = await this.#jobs.find(id, null)
-    if (job.state !== 'running' && !start) return
-    const { error } = await this.#ports.storage.leases.renew({ now: this.#ports.clock.now(), id, worker, lease: this.#lease })
-    if (error !== null && start) throw error
+    orThrow(await this.#ports.storage.leases.renew({ now: this.#ports.clock.now(), id, worker, lease: this.#lease, start }))
   }
 }
 

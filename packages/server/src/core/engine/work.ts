@@ -22,16 +22,21 @@ export type ReportedOutcome =
   | { readonly kind: 'cancelled'; readonly reason: string | null }
   | { readonly kind: 'discarded'; readonly reason: string; readonly error: JobError | null }
 
-export interface WorkReport {
+/** A worker's claim to speak for a job. */
+export interface Lease {
   readonly id: number
   readonly fence: number
+}
+
+/** A fence that no lease has. */
+export const NO_FENCE = -1
+
+export interface WorkReport extends Lease {
   readonly outcome: ReportedOutcome
   readonly events: readonly NewEvent[]
 }
 
-export interface Heartbeat {
-  readonly id: number
-  readonly fence: number
+export interface Heartbeat extends Lease {
   readonly progress: Progress | null
 }
 
@@ -72,20 +77,27 @@ export class Work {
     return { jobs, drain: this.#roster.seen(wish.worker, wish.queue) }
   }
 
-  async heartbeat(worker: string, lease: Duration, beats: readonly Heartbeat[]): Promise<readonly HeartbeatResult[]> {
+  async heartbeat(
+    worker: string,
+    lease: Duration,
+    beats: readonly Heartbeat[],
+    by: Principal,
+  ): Promise<readonly HeartbeatResult[]> {
     const drain = this.#roster.seen(worker, null)
+    const own = await this.#ownLeases(beats, by)
     const now = this.#ports.clock.now()
-    const results = await this.#ports.storage.leases.heartbeat({ now, beats: beats.map((beat) => ({ ...beat, lease })) })
+    const results = await this.#ports.storage.leases.heartbeat({ now, beats: own.map((beat) => ({ ...beat, lease })) })
     return results.map(({ id, leaseUntil, cancelRequested }) => {
       const command = leaseUntil === null ? 'lost' : cancelRequested ? 'cancel' : drain ? 'drain' : 'continue'
       return { id, leaseUntil, command }
     })
   }
 
-  async report(worker: string, reports: readonly WorkReport[]): Promise<readonly ItemResult[]> {
+  async report(worker: string, reports: readonly WorkReport[], by: Principal): Promise<readonly ItemResult[]> {
     this.#roster.seen(worker, null)
+    const own = await this.#ownLeases(reports, by)
     return this.#settle(
-      reports.map(({ id, fence, outcome, events }) => ({
+      own.map(({ id, fence, outcome, events }) => ({
         id,
         fence,
         outcome: this.#toOutcome(outcome),
@@ -93,6 +105,14 @@ export class Work {
         events,
       })),
     )
+  }
+
+  /** Takes the lease from what is said about jobs outside the caller's queues: fences can be guessed. */
+  async #ownLeases<Word extends Lease>(words: readonly Word[], { queues }: Principal): Promise<readonly Word[]> {
+    if (queues === null) return words
+    const jobs = await this.#ports.storage.jobs.find({ ids: words.map(({ id }) => id) })
+    const own = new Set(jobs.filter(({ queue }) => inScope(queues, queue)).map(({ id }) => id))
+    return words.map((word) => (own.has(word.id) ? word : { ...word, fence: NO_FENCE }))
   }
 
   /** Jobs claimed for somebody who went away before the answer could be sent. */

@@ -8,7 +8,8 @@ import type { ItemResult } from './storage.ts'
 export interface LeaseStore {
   /**
    * Leases up to `limit` jobs of a queue to a worker: by priority, then oldest first. The queue's pause, concurrency
-   * and rate limits and those of the concurrency keys hold under any number of concurrent claims.
+   * and rate limits and those of the concurrency keys hold under any number of concurrent claims. No lease of a job with a
+   * time-out outlasts `deadlineOf` (`model/settle.ts`), however often it is renewed.
    */
   claim(params: {
     readonly now: Instant
@@ -18,7 +19,7 @@ export interface LeaseStore {
     readonly lease: Duration
   }): Promise<Claim>
 
-  /** Renews leases and stores progress. A beat with a stale fence changes nothing and is told so. */
+  /** Renews leases and stores progress. A beat with a stale fence, or past the deadline, changes nothing and is told so. */
   heartbeat(params: { readonly now: Instant; readonly beats: readonly Beat[] }): Promise<readonly BeatResult[]>
 
   /**
@@ -29,27 +30,29 @@ export interface LeaseStore {
   report(params: { readonly now: Instant; readonly reports: readonly Report[] }): Promise<readonly ReportResult[]>
 
   /**
-   * Takes back at most `limit` jobs whose lease has run out.
+   * Takes back at most `limit` jobs whose lease has run out, as `expiry` (`model/settle.ts`) says.
    * @returns how many were taken back.
    */
   rescue(params: { readonly now: Instant; readonly limit: number }): Promise<number>
 
   /**
-   * Renews running jobs' leases for a client that has no fencing token; a pending job is leased to it, whatever the limits
-   * of its queue and key, for the client works on it already.
-   * Errors: `job_not_found`, `job_finished`.
+   * Renews a running job's lease for a client that has no fencing token. With `start` the client says that it works on the
+   * job: its status label goes, and if it is pending it is leased to the client, whatever the limits of its queue and key.
+   * Without, a job that is not running stays as it is.
+   * Errors: `job_not_found`; with `start` also `job_finished`.
    */
   renew(params: {
     readonly now: Instant
     readonly id: number
     readonly worker: string
     readonly lease: Duration
+    readonly start: boolean
   }): Promise<ItemResult>
 
   /** Lets no lease end before `until`: workers could not reach a server that was down. */
   grace(params: { readonly until: Instant }): Promise<void>
 
-  /** Moves all leases by the amount that the clock was stepped; what waits for a rate limit is reckoned anew. */
+  /** Moves all leases and deadlines by the amount that the clock was stepped; what waits for a rate limit is reckoned anew. */
   shift(params: { readonly by: Duration }): Promise<void>
 }
 

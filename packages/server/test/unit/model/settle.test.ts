@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { type Backoff, backoffDelay } from '../../../src/lib/backoff.ts'
 import { SECOND } from '../../../src/lib/time.ts'
 import { isFinished, JOB_STATES } from '../../../src/model/job.ts'
-import { type Outcome, type SettledJob, type Settlement, settle } from '../../../src/model/settle.ts'
+import { deadlineOf, expiry, type Outcome, type SettledJob, type Settlement, settle } from '../../../src/model/settle.ts'
 import { next } from '../../../src/model/transitions.ts'
 
 const NOW = 1_000 * SECOND
@@ -82,6 +82,15 @@ describe('settle', () => {
     const last = settled(LEASE_EXPIRED, { attempt: 3 })
     assert.deepEqual([last.trigger, last.state, last.reason], ['bury', 'dead', 'lease_expired'])
     assert.equal(last.error?.code, 'lease_expired')
+  })
+
+  test('counts a lease that ran out as a failure by time-out from its deadline on', () => {
+    const deadline = deadlineOf(NOW, 60 * SECOND)
+    assert.equal(deadline, NOW + 65 * SECOND)
+    assert.equal(expiry(deadline, deadline - 1).kind, 'lease_expired')
+    assert.equal(expiry(null, deadline).kind, 'lease_expired')
+    const timedOut = expiry(deadline, deadline)
+    assert.equal(timedOut.kind === 'failed' && timedOut.error.code, 'timeout')
   })
 
   for (const outcome of [FAILED, SNOOZED, RELEASED, LEASE_EXPIRED]) {

@@ -1,6 +1,6 @@
 import * as wire from '@octoflow/protocol'
 import type { FastifyInstance } from 'fastify'
-import { DEFAULT_LEASE, type ReportedOutcome, type WorkReport } from '../../../core/engine/work.ts'
+import { DEFAULT_LEASE, NO_FENCE, type ReportedOutcome, type WorkReport } from '../../../core/engine/work.ts'
 import { itemTexts, memberText } from '../../../lib/raw-json.ts'
 import { seconds, toIsoOrNull } from '../../../lib/time.ts'
 import { DeadReason, type Progress } from '../../../model/job.ts'
@@ -59,7 +59,7 @@ export async function workRoutes(app: FastifyInstance, { context }: { context: H
         response: { 200: wire.HeartbeatAnswer, ...problems },
       },
     },
-    async ({ body }): Promise<wire.HeartbeatAnswer> => {
+    async ({ body, principal }): Promise<wire.HeartbeatAnswer> => {
       const { workerId, leaseSeconds, jobs } = body
       const beats = jobs.map(({ id, leaseToken, progress }) => ({
         id,
@@ -67,7 +67,7 @@ export async function workRoutes(app: FastifyInstance, { context }: { context: H
         progress: readProgress(progress),
       }))
       const lease = leaseSeconds === undefined ? DEFAULT_LEASE : seconds(leaseSeconds)
-      const results = await work.heartbeat(workerId, lease, beats)
+      const results = await work.heartbeat(workerId, lease, beats, principal)
       return { jobs: results.map(({ id, leaseUntil, command }) => ({ id, leaseUntil: toIsoOrNull(leaseUntil), command })) }
     },
   )
@@ -84,10 +84,10 @@ export async function workRoutes(app: FastifyInstance, { context }: { context: H
         response: { 200: wire.ReportAnswer, ...problems },
       },
     },
-    async ({ body, rawBody }): Promise<wire.ReportAnswer> => {
+    async ({ body, rawBody, principal }): Promise<wire.ReportAnswer> => {
       const texts = body.jobs.some(holdsJson) ? itemTexts(memberText(rawBody ?? '', 'jobs') ?? '[]') : []
       const reports = body.jobs.map((job, index) => readReport(job, texts[index] ?? '{}', index))
-      const results = await work.report(body.workerId, reports)
+      const results = await work.report(body.workerId, reports, principal)
       return {
         jobs: results.map(({ id, error }) =>
           error === null ? { id, ok: true } : { id, ok: false, code: error.code, message: error.message },
@@ -137,7 +137,7 @@ function readOutcome(report: wire.JobReport, text: string, index: number): Repor
 }
 
 /** A token that is none of ours is like one of a lease long lost. */
-const readToken = (token: string): number => (/^\d{1,15}$/.test(token) ? Number(token) : -1)
+const readToken = (token: string): number => (/^\d{1,15}$/.test(token) ? Number(token) : NO_FENCE)
 
 const readProgress = (progress: Partial<Progress> | undefined): Progress | null =>
   progress === undefined ? null : { fraction: progress.fraction ?? null, message: progress.message ?? null }

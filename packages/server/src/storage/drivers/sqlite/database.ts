@@ -103,6 +103,9 @@ export class Database {
   }
 }
 
+/** Ids as one value to bind, for `json_each`. */
+export const idList = (ids: readonly number[]): string => `[${ids.join()}]`
+
 function open(path: string): DatabaseSync {
   if (path !== ':memory:') prepareDirectory(dirname(path))
   try {

@@ -2,7 +2,7 @@ import type { CapturedRequest } from '../../../model/request.ts'
 import type { NewRequest } from '../../contract/requests.ts'
 
 /** How a request came in: the columns `meta`, as JSON. What is as in `DEFAULTS` is left out, to keep rows short. */
-type Meta = Pick<CapturedRequest, 'source' | 'sourceIp' | 'userAgent' | 'method' | 'url' | 'headers' | 'contentType'>
+export type Meta = Pick<CapturedRequest, 'source' | 'sourceIp' | 'userAgent' | 'method' | 'url' | 'headers' | 'contentType'>
 
 /** A job submitted by the native API. The views in `migrations/` know these too. */
 const DEFAULTS: Meta = Object.freeze({

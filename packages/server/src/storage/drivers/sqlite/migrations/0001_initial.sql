@@ -59,6 +59,7 @@ CREATE TABLE octoflow_requests (
   meta             TEXT,    -- JSON: how it came in, as far as that is not as usual
   body             TEXT,    -- JSON; NULL where both stand in octoflow_bodies
   revised          INTEGER NOT NULL DEFAULT 0, -- a retry put another payload in the body's place; see octoflow_payloads
+  deadline         INTEGER, -- of a running job with a time-out: no lease lasts longer
   cancel_requested INTEGER NOT NULL DEFAULT 0,
   reason           TEXT,
   status_label     TEXT,
@@ -258,7 +259,7 @@ SELECT r.id,
        strftime('%Y-%m-%d %H:%M:%S', r.received_at / 1000000, 'unixepoch') || printf('.%06d', r.received_at % 1000000) AS created_date,
        strftime('%Y-%m-%d %H:%M:%S', r.modified_at / 1000000, 'unixepoch') || printf('.%06d', r.modified_at % 1000000) AS modified_date,
        strftime('%Y-%m-%d %H:%M:%S', r.finished_at / 1000000, 'unixepoch') || printf('.%06d', r.finished_at % 1000000) AS finished_date,
-       CASE WHEN r.stage <= 3 AND r.status_label IS NOT NULL THEN r.status_label
+       CASE WHEN r.status_label IS NOT NULL THEN r.status_label
             ELSE CASE r.stage WHEN 3 THEN 'In Progress' WHEN 4 THEN 'Completed' WHEN 5 THEN 'Cancelled' WHEN 6 THEN 'Error' ELSE 'Pending' END
        END AS status,
        q.name AS queue, r.priority, r.attempt, r.worker, r.reason

@@ -6,6 +6,7 @@ import type { Client } from '../support/client.ts'
 import { createKey } from '../support/keys.ts'
 import { startOctoflow } from '../support/octoflow.ts'
 import { failToStart, KEY } from '../support/server-process.ts'
+import { until } from '../support/until.ts'
 import { capture, take, takeNext } from './capturing.ts'
 
 const UNAUTHORIZED = { message: 'Invalid or missing authorization' }
@@ -145,13 +146,14 @@ test('If nothing is configured, the first start makes a random key, prints it an
   const key = readFileSync(join(server.data, 'key'), 'utf8').trim()
   assert.ok(key.length >= 24)
   assert.equal(statSync(join(server.data, 'key')).mode & 0o777, 0o600)
-  assert.ok(`${server.stdout}${server.stderr}`.includes(key), 'it is printed')
+  await until(() => server.stdout.includes(key), { what: 'the key is printed' })
   assert.equal((await client.post('/request', { json: {} })).status, 401)
   assert.equal((await client.post('/request', { json: {}, key })).status, 200)
   await server.stop()
 
   const { client: again, server: restarted } = await startOctoflow(t, { data: server.data, env: { AUTHORIZATION_KEY: '' } })
   assert.equal((await again.get('/request/1', { key })).status, 200, 'it is kept')
+  await restarted.stop()
   assert.ok(!`${restarted.stdout}${restarted.stderr}`.includes(key), 'it is printed once')
 })
 

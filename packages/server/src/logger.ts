@@ -16,6 +16,14 @@ export async function createLogger({ logging }: Config, terminal: boolean): Prom
   const { default: pretty } = await import('pino-pretty')
   return pino(
     options,
-    pretty({ destination: STDERR, sync: true, translateTime: 'HH:MM:ss.l', ignore: 'pid,hostname', colorize: terminal }),
+    pretty({
+      destination: STDERR,
+      sync: true,
+      // A line for each, so that a start does not fill the screen; errors still take as many as they need.
+      singleLine: true,
+      translateTime: 'HH:MM:ss.l',
+      ignore: 'pid,hostname',
+      colorize: terminal,
+    }),
   )
 }

@@ -13,22 +13,23 @@ export interface Started {
   /** The file that `--config` named. */
   readonly configFile: string | null
   /** The key that the server made for itself, now or at an earlier start; `null` if it goes by others. */
-  readonly ownKey: { readonly path: string; readonly made: boolean } | null
+  readonly ownKey: { readonly key: string; readonly path: string; readonly made: boolean } | null
   readonly handlers: readonly { readonly queue: string; readonly path: string }[]
 }
 
-/** Says where the server is, where its key lies, and what to do next. */
+/** Says where the server is, where its key lies, and what to do next. A key that was made just now is shown, this once. */
 export async function greet({ host, out }: Session, started: Started): Promise<void> {
-  const { url, loaded, handlers } = started
+  const { url, loaded, handlers, ownKey } = started
   out.line(`${out.paint('bold', `Octoflow ${VERSION}`)} listening on ${out.paint(['cyan', 'underline'], url)}`)
   out.line()
   fields(out, [
-    ['key', whereTheKeyIs(started, host)],
+    ['key', ownKey?.made === true ? ownKey.key : null],
+    [ownKey?.made === true ? 'kept in' : 'key', whereTheKeyIs(started, host)],
     ['handlers', handlers.length === 0 ? null : handlers.map(({ queue }) => queue).join(', ')],
     ['API', `${url}/docs`],
   ])
   out.line()
-  out.line('Paste into another terminal:')
+  out.line(`Paste into another terminal${variables(started)}:`)
   out.line()
   const example = await exampleJob(loaded, handlers)
   for (const line of [example, 'jobs show last', 'queues list']) out.line(`  ${commandLine(line, started, host)}`)
@@ -38,7 +39,8 @@ export async function greet({ host, out }: Session, started: Started): Promise<v
 function whereTheKeyIs(started: Started, host: Host): string {
   const { loaded, ownKey } = started
   if (loaded.config.security.disabled) return 'none: security is disabled, everybody on this machine may do everything'
-  if (ownKey !== null) return `${shownPath(ownKey.path, host.cwd)}${ownKey.made ? ' (made just now; keep it secret)' : ''}`
+  if (ownKey !== null)
+    return `${shownPath(ownKey.path, host.cwd)}${ownKey.made ? ' (made just now, and shown this once: keep it secret)' : ''}`
   const source = keySource(started)
   return source === null ? `tokens of ${loaded.config.security.oidcIssuer}` : `the one configured: ${source}`
 }
@@ -47,6 +49,12 @@ function whereTheKeyIs(started: Started, host: Host): string {
 function keySource({ loaded: { origins } }: Started): string | null {
   const sources = [origins['security.authorizationKey'].source, origins['security.apiToken'].source]
   return sources.find((source) => source !== 'default') ?? null
+}
+
+/** A key of this terminal's environment is not in that of another. */
+function variables(started: Started): string {
+  const [, name] = /^(\w+) in the environment$/.exec(keySource(started) ?? '') ?? []
+  return name === undefined ? '' : `, with ${name} set there too`
 }
 
 /** A job for the first handler, with the payload that its file exports as `example`. */

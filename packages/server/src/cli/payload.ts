@@ -29,10 +29,22 @@ async function readPayloadFile({ host, signal }: Session, file: string): Promise
 export const unreadable = (file: string, error: unknown): CommandError =>
   new CommandError(
     ExitCode.usage,
-    `${file} cannot be read: ${(error as Error).message}.`,
+    `${file} cannot be read: ${reasonFor(error)}.`,
     'Name a file that exists and may be read, or - for standard input.',
     { cause: error },
   )
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'there is no such file',
+  EISDIR: 'it is a directory',
+  EACCES: 'this user may not read it',
+}
+
+const reasonFor = (error: unknown): string => {
+  const { code = '', message } = error as NodeJS.ErrnoException
+  return REASONS[code] ?? message
+}
 
 function checked(given: string, where: string): string {
   const text = given.replace(/^\uFEFF/, '').trim()

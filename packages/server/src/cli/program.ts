@@ -4,8 +4,7 @@ import { VERSION } from '../version.ts'
 import { CommandError } from './command-error.ts'
 import { ExitCode, exitCodeOf } from './exit-code.ts'
 import type { Host } from './host.ts'
-import type { Screen } from './output/screen.ts'
-import { manyLines } from './output/text.ts'
+import { complain } from './output/complain.ts'
 import { Session } from './session.ts'
 
 /** Gives a command its options and what it does. */
@@ -121,16 +120,14 @@ async function createProgram(argv: readonly string[], session: Session): Promise
     .configureOutput({
       writeOut: (text) => session.out.write(text),
       writeErr: (text) => session.err.write(text),
-      outputError: (text, write) => write(`octoflow: ${text.replace(/^error: /, '')}`),
+      outputError: (text, write) => write(`octoflow: ${plainer(text)}`),
       getOutHelpWidth: () => Math.min(120, session.out.width),
       getErrHelpWidth: () => Math.min(120, session.err.width),
       getOutHasColors: () => true,
       getErrHasColors: () => true,
     })
     .configureHelp({ styleTitle: (title) => session.out.paint('bold', title) })
-    .addHelpCommand(
-      new Command('help').argument('[command]').description('print the page of a command').helpGroup('Administer:'),
-    )
+    .helpCommand(false)
     .showHelpAfterError('Run the command with --help for its arguments and options.')
   for (const { group, name, summary, load } of COMMANDS) {
     const command = program
@@ -142,8 +139,35 @@ async function createProgram(argv: readonly string[], session: Session): Promise
     // Also for `octoflow help jobs`.
     if (argv.slice(0, 2).includes(name)) (await load())(command, session)
   }
+  addHelpCommand(program)
   return program
 }
+
+/** Commander's own knows the pages of the first level only. */
+function addHelpCommand(program: Command): void {
+  program
+    .command('help')
+    .argument('[command...]', 'such as jobs list')
+    .summary('print the page of a command')
+    .description('Print the page of a command.')
+    .helpGroup('Administer:')
+    .action((names: readonly string[]) => {
+      let page = program
+      for (const name of names) {
+        const next = page.commands.find((command) => command.name() === name)
+        if (next === undefined) page.error(`error: unknown command '${name}'`)
+        else page = next
+      }
+      page.outputHelp()
+    })
+}
+
+/** Commander's words, as far as they are not everybody's. */
+const plainer = (text: string): string =>
+  text
+    .replace(/^error: /, '')
+    .replace(/^command-argument value '(.*?)' is invalid for argument '(.*?)'\./s, "'$1' does not fit as <$2>.")
+    .replace(/^option '(.*?)' argument '(.*?)' is invalid\./s, "'$2' does not fit as $1.")
 
 const sentence = (text: string): string => text[0]!.toUpperCase() + text.slice(1)
 
@@ -164,9 +188,4 @@ function failed(error: unknown, { err }: Session): ExitCode {
     'This is a mistake in Octoflow; please report it with the command line.',
   )
   return ExitCode.failed
-}
-
-function complain(screen: Screen, message: string, hint: string): void {
-  screen.line(`${screen.paint('red', 'octoflow:')} ${manyLines(message)}`)
-  if (hint !== '') screen.line(manyLines(hint))
 }

@@ -55,6 +55,8 @@ async function work(session: Session, file: string, options: Options): Promise<v
       leaseSeconds: options.lease,
       name: options.name,
     })
+    // Started first, since a file that cannot be used works on nothing.
+    await worker.start()
     out.line(
       `Working on ${queues} with ${shownPath(file, host.cwd)}, for ${url}. Ctrl-C ends it when the jobs in hand are done.`,
     )

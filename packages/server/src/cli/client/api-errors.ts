@@ -1,4 +1,5 @@
 import type { Problem } from '@octoflow/protocol'
+import type { ErrorCode } from '../../errors/catalogue.ts'
 import { CommandError } from '../command-error.ts'
 import { ExitCode, exitCodeOfStatus } from '../exit-code.ts'
 import type { ServerAddress } from './find-server.ts'
@@ -20,7 +21,7 @@ export function refused(address: ServerAddress, status: number, text: string): C
   const problem = problemIn(text)
   if (problem === null) return misdirected(address, status)
   const { code, detail, hint } = problem
-  if (code !== 'unauthorized') return new RefusedError(status, code, detail, hint)
+  if (code !== 'unauthorized') return new RefusedError(status, code, detail, HINTS[code] ?? hint)
   const { url, key, keyFrom } = address
   if (key === null)
     return new RefusedError(
@@ -35,6 +36,15 @@ export function refused(address: ServerAddress, status: number, text: string): C
     `The server at ${url} does not accept the key from ${keyFrom}.`,
     'Give another with --key or OCTOFLOW_KEY. The server says at its start where its own key lies; `octoflow keys create` makes more.',
   )
+}
+
+/** Where the server's own hint names a route, the command. */
+const HINTS: { readonly [Code in ErrorCode]?: string } & Readonly<Record<string, string>> = {
+  queue_not_found: '`octoflow queues list` lists them; the first job makes one, and so does `octoflow queues set`.',
+  worker_not_found: '`octoflow workers list` lists those that were heard of lately.',
+  operation_not_found: '`octoflow operations list` lists them.',
+  key_not_found: '`octoflow keys list` lists them.',
+  job_finished: 'A finished job keeps its outcome; `octoflow jobs retry` runs it again.',
 }
 
 /** Something answers, but not as Octoflow would. */

@@ -8,6 +8,7 @@ import { ApiClient, connect } from '../client/api-client.ts'
 import { whyPending } from '../client/jobs.ts'
 import type { Page } from '../client/pages.ts'
 import { ExitCode } from '../exit-code.ts'
+import { countOf, humanSeconds } from '../output/format.ts'
 import { Progress } from '../output/progress.ts'
 import { oneLine } from '../output/text.ts'
 import type { Session } from '../session.ts'
@@ -82,11 +83,16 @@ async function measure(
     const begunAt = performance.now()
     const captured = await captureAll(client.address, webhooks, QUEUE, signal)
     const capturedAt = performance.now()
+    progress.end()
+    say(`Captured ${countOf(captured.length, 'webhook')} in ${humanSeconds((capturedAt - begunAt) / 1_000)}.`)
     await finishing.untilAll(
       captured.map(({ id }) => id),
       signal,
     )
-    return { captured, captureMs: capturedAt - begunAt, wholeMs: performance.now() - begunAt }
+    const wholeMs = performance.now() - begunAt
+    progress.end()
+    say(`All are worked off after ${humanSeconds(wholeMs / 1_000)}.`)
+    return { captured, captureMs: capturedAt - begunAt, wholeMs }
   } finally {
     progress.end()
   }

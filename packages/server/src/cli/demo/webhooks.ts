@@ -1,6 +1,7 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { globSync, readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CommandError } from '../command-error.ts'
 import { ExitCode } from '../exit-code.ts'
@@ -18,7 +19,7 @@ const PACKAGE = '@octokit/webhooks-examples'
 /** What GitHub and its receiver agree on when a webhook is set up. */
 const SHARED_SECRET = 'octoflow demo'
 
-/** All example payloads of github.com, as webhooks. */
+/** All example payloads, as webhooks: those of github.com and those of the releases of GitHub Enterprise Server. */
 export function exampleWebhooks(): readonly Webhook[] {
   return readExamples().flatMap(({ name, examples }) => examples.map((payload) => toWebhook(name, payload)))
 }
@@ -30,7 +31,9 @@ interface Examples {
 
 function readExamples(): readonly Examples[] {
   try {
-    return JSON.parse(readFileSync(createRequire(import.meta.url).resolve(PACKAGE), 'utf8')) as readonly Examples[]
+    const directory = join(dirname(createRequire(import.meta.url).resolve(PACKAGE)), '..')
+    const files = globSync('*/index.json', { cwd: directory }).sort()
+    return files.flatMap((file) => JSON.parse(readFileSync(join(directory, file), 'utf8')) as readonly Examples[])
   } catch (error) {
     throw new CommandError(
       ExitCode.failed,

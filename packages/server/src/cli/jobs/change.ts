@@ -2,7 +2,9 @@ import { type ApiClient, connect } from '../client/api-client.ts'
 import type { ServerOptions } from '../client/find-server.ts'
 import { jobIdFor } from '../client/jobs.ts'
 import { CommandError } from '../command-error.ts'
+import { ExitCode } from '../exit-code.ts'
 import type { JsonOption } from '../options.ts'
+import { complain } from '../output/complain.ts'
 import { oneLine } from '../output/text.ts'
 import type { Session } from '../session.ts'
 
@@ -25,7 +27,6 @@ export async function changeJobs<Item>(
   const { out, err } = session
   const client = await connect(session, options)
   const texts: string[] = []
-  const errors: CommandError[] = []
   for (const argument of ids) {
     try {
       const { text, value } = await change(client, await jobIdFor(client, argument))
@@ -33,11 +34,9 @@ export async function changeJobs<Item>(
       if (!options.json) out.line(oneLine(tell(value)))
     } catch (error) {
       if (!(error instanceof CommandError)) throw error
-      errors.push(error)
+      complain(err, error.message, error.hint)
+      if (session.exitCode === ExitCode.ok) session.exitCode = error.exitCode
     }
   }
   if (options.json) out.jsonText(`{"items":[${texts.join()}]}`)
-  const [first, ...others] = errors
-  for (const { message } of others) err.line(oneLine(message))
-  if (first !== undefined) throw first
 }

@@ -19,7 +19,7 @@ import type { Column } from '../output/table.ts'
 import type { Session } from '../session.ts'
 import { listOf } from '../values.ts'
 import { addFilterOptions, type FilterOptions, filterQuery } from './filter.ts'
-import { STATE_STYLES } from './view.ts'
+import { progressText, STATE_STYLES } from './view.ts'
 
 interface Options extends ServerOptions, JsonOption, PageOptions, FilterOptions {
   readonly state?: readonly string[]
@@ -39,7 +39,7 @@ export function listCommand(jobs: Command, session: Session): void {
   addExamples(command, [
     ['octoflow jobs list', 'the newest 50'],
     ['octoflow jobs list -q emails --state dead --since 1d', 'what went wrong since yesterday'],
-    ['octoflow jobs list --all --json | jq .items[].id', 'for programs'],
+    ['octoflow jobs list --all --json | jq ".items[].id"', 'for programs'],
   ])
   command.action(async (options: Options) => {
     const client = await connect(session, options)
@@ -63,13 +63,12 @@ const COLUMNS: readonly Column<Job>[] = [
 ]
 
 /** What is worth knowing about a job beside its state. */
-function note({ reason, statusLabel, progress, cancelRequested, labels }: Job): string {
-  const fraction = progress?.fraction == null ? '' : `${Math.round(progress.fraction * 100)} %`
+function note({ state, reason, statusLabel, progress, cancelRequested, labels }: Job): string {
   const parts = [
     cancelRequested ? 'cancel requested' : '',
     reason ?? '',
     statusLabel ?? '',
-    [fraction, progress?.message ?? ''].filter((part) => part !== '').join(' '),
+    state === 'running' && progress !== null ? progressText(progress) : '',
     ...Object.entries(labels).map(([name, value]) => `${name}=${value}`),
   ]
   return parts.filter((part) => part !== '').join(', ')

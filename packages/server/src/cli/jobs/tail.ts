@@ -42,8 +42,8 @@ async function tail(session: Session, options: Options): Promise<void> {
   try {
     await follower.follow()
   } catch (error) {
-    // Ctrl-C is how this is meant to end.
-    if (session.endedBy !== ExitCode.interrupted) throw error
+    // A signal is how this is meant to end.
+    if (session.endedBy === null) throw error
     session.endedAsMeant()
   }
 }
@@ -68,7 +68,8 @@ class Follower {
     for (;;) {
       try {
         const events = await this.#client.stream(this.#lastId, signal)
-        if (this.#failures > 0) err.line('Connected again.')
+        if (!this.#connected) err.line(err.paint('dim', `Following ${this.#client.address.url}. Ctrl-C ends it.`))
+        else if (this.#failures > 0) err.line('Connected again.')
         this.#connected = true
         this.#failures = 0
         for await (const event of events) this.#print(event)

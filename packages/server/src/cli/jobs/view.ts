@@ -50,7 +50,7 @@ const pairs = (labels: Readonly<Record<string, string>>): string =>
     .map(([name, value]) => `${name}=${value}`)
     .join(', ')
 
-const progressText = ({ fraction, message }: NonNullable<JobDetail['progress']>): string =>
+export const progressText = ({ fraction, message }: NonNullable<JobDetail['progress']>): string =>
   [fraction === null ? '' : `${Math.round(fraction * 100)} %`, oneLine(message ?? '')].filter((part) => part !== '').join(', ')
 
 function printJson(screen: Screen, title: string, text: string | null, atMost = Number.POSITIVE_INFINITY): void {

@@ -29,6 +29,7 @@ export const humanSeconds = (seconds: number): string => humanDuration(Math.roun
 
 /** `512 bytes`, `1.5 MiB`. */
 export function bytes(size: number): string {
+  if (size === 1) return '1 byte'
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
   const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, size)) / 10))
   const value = size / 1024 ** power

@@ -94,22 +94,28 @@ const textOf = <Row>(column: Column<Row>, row: Row): string => oneLine(String(co
 
 /** Narrows the flexible columns, leaves out optional ones, and at last cuts what is widest. */
 function fit<Row>(columns: readonly Fitted<Row>[], width: number): readonly Fitted<Row>[] {
-  let fitted = columns
+  let kept = columns
   for (;;) {
-    let excess = fitted.reduce((sum, column) => sum + column.width + GAP, -GAP) - width
+    const fitted = kept.map((column) => ({ ...column }))
+    const excess = narrow(fitted, width)
     if (excess <= 0) return fitted
-    for (const column of fitted.filter((candidate) => candidate.column.flexible === true)) {
-      const given = Math.min(excess, Math.max(0, column.width - NARROWEST))
-      column.width -= given
-      excess -= given
-    }
-    if (excess <= 0) return fitted
-    const [leastNeeded] = fitted
+    const [leastNeeded] = kept
       .filter(({ column }) => column.optional !== undefined)
       .toSorted((a, b) => b.column.optional! - a.column.optional!)
     if (leastNeeded === undefined) return cutWidest(fitted, excess)
-    fitted = fitted.filter((column) => column !== leastNeeded)
+    kept = kept.filter((column) => column !== leastNeeded)
   }
+}
+
+/** @returns by how many columns the table is too wide even so. */
+function narrow<Row>(columns: readonly Fitted<Row>[], width: number): number {
+  let excess = columns.reduce((sum, column) => sum + column.width + GAP, -GAP) - width
+  for (const column of columns.filter((candidate) => candidate.column.flexible === true)) {
+    const given = Math.max(0, Math.min(excess, column.width - NARROWEST))
+    column.width -= given
+    excess -= given
+  }
+  return excess
 }
 
 function cutWidest<Row>(columns: readonly Fitted<Row>[], excess: number): readonly Fitted<Row>[] {

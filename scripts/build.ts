@@ -1,13 +1,16 @@
 /**
- * Makes the packages as they are published, below dist/: JavaScript with declarations instead of TypeScript, which Node does not
- * run inside node_modules. In a checkout nothing needs this.
+ * Makes the packages as they are published: JavaScript with declarations instead of TypeScript, which Node does not run inside
+ * node_modules. In a checkout nothing needs this.
+ *
+ *   node scripts/build.ts          into dist/
+ *   node scripts/build.ts DIR      into DIR
  */
 import { execFileSync } from 'node:child_process'
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..')
-const DIST = join(ROOT, 'dist')
+const DIST = resolve(process.argv[2] ?? join(ROOT, 'dist'))
 const PACKAGES = ['protocol', 'worker', 'server']
 
 /** What is published beside the code. */
@@ -22,7 +25,7 @@ function build(name: string): void {
   mkdirSync(to, { recursive: true })
   const project = join(to, 'tsconfig.json')
   writeFileSync(project, JSON.stringify(tsconfig(from, to)))
-  execFileSync('tsc', ['--project', project], { stdio: 'inherit' })
+  execFileSync(join(ROOT, 'node_modules/.bin/tsc'), ['--project', project], { stdio: 'inherit' })
   rmSync(project)
 
   for (const file of globSync(ASSETS, { cwd: join(from, 'src') })) copy(join(from, 'src', file), join(to, 'src', file))
@@ -30,7 +33,7 @@ function build(name: string): void {
   copy(join(ROOT, 'LICENSE'), join(to, 'LICENSE'))
   for (const file of globSync(['src/**/*.js', 'bin/*.js'], { cwd: to })) renameReferences(join(to, file))
   writeFileSync(join(to, 'package.json'), `${JSON.stringify(manifest(from), null, 2)}\n`)
-  console.log(`built ${relative(ROOT, to)}`)
+  console.log(`built ${relative(process.cwd(), to)}`)
 }
 
 function tsconfig(from: string, to: string): object {

@@ -1,53 +1,73 @@
-#!/bin/sh
-# An Octoflow worker in shell, with curl and jq.
+#!/usr/bin/env bash
+# An Octoflow worker in shell, with curl and jq. It runs a command on each job: the payload comes on standard input, JSON on
+# standard output is the result, and a command that fails fails the job with what it wrote to standard error.
 #
-#   OCTOFLOW_URL=http://127.0.0.1:5000 OCTOFLOW_KEY=… ./worker.sh emails
+#   OCTOFLOW_URL=http://127.0.0.1:5000 OCTOFLOW_KEY=… ./worker.sh emails jq '{ shouted: (.text | ascii_upcase) }'
 #
 # docs/guides/worker-protocol.md explains the protocol.
 set -u
-queue=$1
-worker=$(hostname)-$$
-lease=30
-
-# The work itself: the payload on standard input; JSON on standard output is the job's result, a failure is its error.
-handle() {
-  jq -e '{ shouted: (.text | ascii_upcase) }'
-}
+export queue=$1 worker="$(hostname)-$$" lease=${OCTOFLOW_LEASE:-30} dir="$(mktemp -d)"
+shift
 
 # Posts JSON until the server answers: it may be restarting, and every call may be repeated.
 call() {
+  local body
   body=$(cat)
-  while true; do
-    printf %s "$body" | curl --silent --show-error --fail-with-body --max-time 60 --retry 1000000 --retry-delay 1 \
-      --header "Authorization: Bearer $OCTOFLOW_KEY" --header 'Content-Type: application/json' \
-      --data @- "$OCTOFLOW_URL/api/v1$1" && return
-    [ $? -ne 22 ] || return 1 # It answered, and refused.
-    sleep 1
+  until curl --silent --show-error --fail --max-time 60 --data @- "$OCTOFLOW_URL/api/v1$1" 2>"$dir/$BASHPID" <<<"$body" \
+    --header "Authorization: Bearer $OCTOFLOW_KEY" --header 'Content-Type: application/json'; do
+    ! grep -E 'error: 4' "$dir/$BASHPID" | grep -vE 'error: (408|429)' >&2 || return 1
+    sleep "0.$((RANDOM % 900 + 100))"
   done
 }
 
-# Renews the lease of a job while it runs.
+claim() {
+  jq -nc --argjson lease "$lease" '{ workerId: env.worker, limit: 1, waitSeconds: 20, leaseSeconds: $lease }' |
+    call "/queues/$queue/claim" >"$dir/claim"
+}
+
+# Renews the lease of a job while a process group works on it, and stops that on command.
 keep_alive() {
-  while sleep $((lease / 3)); do
-    jq --null-input --compact-output --arg w "$worker" --argjson l "$lease" --argjson job "$1" \
-      '{ workerId: $w, leaseSeconds: $l, jobs: [$job] }' | call /jobs/heartbeat >/dev/null
+  while sleep "$(jq -n "$lease / 3")"; do
+    command=$(jq -c --argjson lease "$lease" '{ workerId: env.worker, leaseSeconds: $lease, jobs: [.] }' <<<"$1" |
+      call /jobs/heartbeat | jq -r '.jobs[0].command')
+    case $command in
+      drain) touch "$dir/drain" ;;
+      cancel | lost) echo "$command" >"$dir/command" && kill -- "-$2" && return ;;
+    esac
   done
 }
 
-while true; do
-  claim=$(jq -nc --arg w "$worker" --argjson l "$lease" '{ workerId: $w, limit: 1, waitSeconds: 20, leaseSeconds: $l }' |
-    call "/queues/$queue/claim") || exit 1
-  job=$(printf %s "$claim" | jq -c '.jobs[0] // empty')
+# Runs a command as a process group of its own, so that all of it can be stopped.
+group() { exec setsid bash -c '"$@"' - "$@"; }
+stop() { kill -- "-$1" && wait "$1"; } 2>/dev/null
+export -f call claim keep_alive
+
+# On SIGTERM it finishes what is in hand. A claim under way is given up: what it may still bring comes back when its lease ends.
+claiming='' alive=''
+trap '[ -z "$claiming" ] || stop "$claiming"; [ -z "$alive" ] || stop "$alive"; rm -rf "$dir"' EXIT
+trap 'touch "$dir/drain"; [ -z "$claiming" ] || exit 0' TERM INT
+
+while [ ! -e "$dir/drain" ]; do
+  group claim & claiming=$!
+  wait "$claiming" || exit 1
+  claiming=''
+  [ "$(jq .drain "$dir/claim")" = false ] || touch "$dir/drain"
+  job=$(jq -c '.jobs[0] // empty' "$dir/claim")
   [ -n "$job" ] || continue
 
-  held=$(printf %s "$job" | jq -c '{ id, leaseToken }')
-  keep_alive "$held" &
-  alive=$!
-  if output=$(printf %s "$job" | jq -c .payload | handle 2>&1); then
-    report=$(jq -nc --argjson held "$held" --argjson result "$output" '$held + { outcome: "completed", result: $result }')
-  else
-    report=$(jq -nc --argjson held "$held" --arg error "$output" '$held + { outcome: "failed", error: $error }')
-  fi
-  kill "$alive"
-  jq -nc --arg w "$worker" --argjson report "$report" '{ workerId: $w, jobs: [$report] }' | call /jobs/report >/dev/null
+  held=$(jq -c '{ id, leaseToken }' <<<"$job")
+  echo continue >"$dir/command"
+  group "$@" <<<"$(jq -c .payload <<<"$job")" >"$dir/result" 2>"$dir/error" & working=$!
+  group keep_alive "$held" "$working" & alive=$!
+  while kill -0 "$working" 2>/dev/null; do wait "$working" 2>/dev/null && outcome=completed || outcome=failed; done
+  stop "$alive"
+  alive=''
+
+  case $(cat "$dir/command") in
+    lost) continue ;;
+    cancel) outcome=cancelled ;;
+  esac
+  jq -c --arg outcome "$outcome" --rawfile result "$dir/result" --rawfile error "$dir/error" '. + { $outcome }
+    + if $outcome == "completed" then { result: ($result | fromjson) } elif $outcome == "failed" then { $error } else {} end
+    | { workerId: env.worker, jobs: [.] }' <<<"$held" | call /jobs/report >/dev/null
 done

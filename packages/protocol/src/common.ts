@@ -67,9 +67,9 @@ export const Problem = Type.Object(
 export type Problem = Type.Static<typeof Problem>
 
 export const PageQuery = {
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50, description: 'How many items a page has.' })),
   cursor: Type.Optional(Type.String({ maxLength: 512, description: '`next` of the page before.' })),
-  order: Type.Optional(Type.Enum(['asc', 'desc'], { default: 'desc' })),
+  order: Type.Optional(Type.Enum(['asc', 'desc'], { default: 'desc', description: 'The oldest or the newest first.' })),
 }
 
 export const Next = Type.Union([Type.String(), Type.Null()], {

@@ -24,11 +24,17 @@ export const SubmitJob = Type.Object(
     priority: Type.Optional(Priority),
     runAt: Type.Optional(Type.String({ description: 'ISO 8601; not started before.' })),
     delaySeconds: Type.Optional(Type.Number({ minimum: 0, maximum: 315_360_000, description: 'Instead of `runAt`.' })),
-    maxAttempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000 })),
+    maxAttempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, description: 'Left out: as its queue says.' })),
     backoff: Type.Optional(Backoff),
-    uniqueKey: Type.Optional(Key),
-    concurrencyKey: Type.Optional(Key),
-    timeoutSeconds: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 31_536_000 })),
+    uniqueKey: Type.Optional(
+      Type.String({ ...Key, description: 'While a pending or running job of the queue has it, no second one is made.' }),
+    ),
+    concurrencyKey: Type.Optional(
+      Type.String({ ...Key, description: 'Of the jobs of the queue with the same one, only so many run at once.' }),
+    ),
+    timeoutSeconds: Type.Optional(
+      Type.Number({ exclusiveMinimum: 0, maximum: 31_536_000, description: 'How long an attempt may take.' }),
+    ),
     labels: Type.Optional(Labels),
   },
   { additionalProperties: false, examples: [{ queue: 'emails', payload: { to: 'ada@example.com' } }] },
@@ -170,7 +176,7 @@ export const Waiting = Type.Object({
 export type Waiting = Type.Static<typeof Waiting>
 
 export const CancelJob = Type.Object(
-  { reason: Type.Optional(Type.String({ maxLength: 1024 })) },
+  { reason: Type.Optional(Type.String({ maxLength: 1024, description: 'Shown with the job.' })) },
   { additionalProperties: false },
 )
 
@@ -180,16 +186,22 @@ export const RetryJob = Type.Object(
 )
 
 export const EditJob = Type.Object(
-  { priority: Type.Optional(Priority), runAt: Type.Optional(Type.String()), labels: Type.Optional(Labels) },
-  { additionalProperties: false, minProperties: 1 },
+  {
+    priority: Type.Optional(Priority),
+    runAt: Type.Optional(Type.String({ description: 'ISO 8601; not started before.' })),
+    labels: Type.Optional(Labels),
+  },
+  { additionalProperties: false, minProperties: 1, examples: [{ priority: 0 }] },
 )
 
 export const EventInput = Type.Object(
   {
-    message: Type.String({ maxLength: 65_536 }),
-    kind: Type.Optional(Type.Enum(['event', 'log'], { default: 'event' })),
-    level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'])),
-    data: Type.Optional(Type.Unknown()),
+    message: Type.String({ maxLength: 65_536, description: 'What happened.' }),
+    kind: Type.Optional(
+      Type.Enum(['event', 'log'], { default: 'event', description: 'An event, or a line of the worker’s log.' }),
+    ),
+    level: Type.Optional(Type.Enum(['debug', 'info', 'warn', 'error'], { default: 'info' })),
+    data: Type.Optional(Type.Unknown({ description: 'More about it, for programs.' })),
     at: Type.Optional(Type.String({ description: 'ISO 8601; now if left out.' })),
   },
   { additionalProperties: false },
@@ -225,7 +237,10 @@ export type DeadLetter = Type.Static<typeof DeadLetter>
 export const DeadLetterList = Type.Object({ items: Type.Array(DeadLetter), next: Next })
 
 export const ReplayDeadLetter = Type.Object(
-  { payload: Type.Optional(Type.Unknown()), target: Type.Optional(QueueName) },
+  {
+    payload: Type.Optional(Type.Unknown({ description: 'Run with this instead.' })),
+    target: Type.Optional(Type.String({ ...QueueName, description: 'The queue to run it in; left out, the one it died in.' })),
+  },
   { additionalProperties: false },
 )
 

@@ -3,7 +3,8 @@ import { Backoff, Id, JobState, Next, NullableTimestamp, PageQuery, QueueName, T
 
 /** Queues, operations on many jobs, keys, and watching. */
 
-const nullable = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+const nullable = <Schema extends Type.TSchema>(schema: Schema, description?: string) =>
+  Type.Union([schema, Type.Null()], description === undefined ? {} : { description })
 
 export const RateLimit = Type.Object(
   {
@@ -17,15 +18,21 @@ export type RateLimit = Type.Static<typeof RateLimit>
 const Limit = Type.Integer({ minimum: 1, maximum: 1_000_000 })
 
 const QueueSettings = {
-  paused: Type.Boolean(),
-  concurrency: nullable(Limit),
-  keyConcurrency: Limit,
-  rateLimit: nullable(RateLimit),
-  keyRateLimit: nullable(RateLimit),
-  maxAttempts: nullable(Type.Integer({ minimum: 1, maximum: 1000 })),
-  backoff: nullable(Backoff),
-  retentionDays: nullable(Type.Number({ minimum: 0, maximum: 36_500 })),
-  handler: nullable(Type.String({ maxLength: 1024 })),
+  paused: Type.Boolean({ description: 'Nothing of it is started.' }),
+  concurrency: nullable(Limit, 'How many of its jobs run at once; null: any number.'),
+  keyConcurrency: Type.Integer({ ...Limit, description: 'How many jobs with the same concurrency key run at once.' }),
+  rateLimit: nullable(RateLimit, 'How often its jobs start; null: as often as they can.'),
+  keyRateLimit: nullable(RateLimit, 'How often jobs with the same concurrency key start.'),
+  maxAttempts: nullable(Type.Integer({ minimum: 1, maximum: 1000 }), 'For jobs that say nothing; null: 3.'),
+  backoff: nullable(Backoff, 'The wait between attempts, for jobs that say nothing; null: the server’s own.'),
+  retentionDays: nullable(
+    Type.Number({ minimum: 0, maximum: 36_500 }),
+    'How long finished jobs are kept; null: as `jobs.retentionDays` says.',
+  ),
+  handler: nullable(
+    Type.String({ maxLength: 1024 }),
+    'The handler file, below the app’s root, that the server itself runs on the jobs; null: none.',
+  ),
 }
 
 export const QueueCounts = Type.Object({
@@ -50,7 +57,11 @@ export type Queue = Type.Static<typeof Queue>
 
 export const QueueList = Type.Object({ items: Type.Array(Queue), next: Type.Null() })
 
-export const QueueChange = Type.Partial(Type.Object(QueueSettings), { additionalProperties: false, minProperties: 1 })
+export const QueueChange = Type.Partial(Type.Object(QueueSettings), {
+  additionalProperties: false,
+  minProperties: 1,
+  examples: [{ concurrency: 4, rateLimit: { limit: 100, periodSeconds: 60 } }],
+})
 export type QueueChange = Type.Static<typeof QueueChange>
 
 export const CapturedRequest = Type.Object({
@@ -74,10 +85,10 @@ export const RequestList = Type.Object({ items: Type.Array(CapturedRequest), nex
 export const RequestListQuery = Type.Object(
   {
     queue: Type.Optional(Type.String({ description: 'One or several, separated by commas.' })),
-    source: Type.Optional(Type.String()),
+    source: Type.Optional(Type.String({ description: 'What it came in by: `capture` or `api`.' })),
     createdFrom: Type.Optional(Type.String({ description: 'ISO 8601, inclusive.' })),
     createdTo: Type.Optional(Type.String({ description: 'ISO 8601, exclusive.' })),
-    text: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    text: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Text that the body contains.' })),
     ...PageQuery,
   },
   { additionalProperties: false },
@@ -90,11 +101,11 @@ export const JobFilter = Type.Object(
   {
     queue: Type.Optional(oneOrMany(QueueName)),
     state: Type.Optional(oneOrMany(JobState)),
-    label: Type.Optional(Type.String()),
-    createdFrom: Type.Optional(Type.String()),
-    createdTo: Type.Optional(Type.String()),
+    label: Type.Optional(Type.String({ description: '`name` or `name=value`.' })),
+    createdFrom: Type.Optional(Type.String({ description: 'ISO 8601, inclusive.' })),
+    createdTo: Type.Optional(Type.String({ description: 'ISO 8601, exclusive.' })),
     ids: Type.Optional(Type.Array(Id, { minItems: 1, maxItems: 10_000 })),
-    text: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    text: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Text that the payload contains.' })),
   },
   { additionalProperties: false },
 )
@@ -143,10 +154,12 @@ export const ApiKeyList = Type.Object({ items: Type.Array(ApiKey), next: Type.Nu
 
 export const CreateKey = Type.Object(
   {
-    name: Type.String({ minLength: 1, maxLength: 128 }),
+    name: Type.String({ minLength: 1, maxLength: 128, description: 'Who uses it, for people.' }),
     role: Role,
-    queues: Type.Optional(nullable(Type.Array(QueueName, { minItems: 1, maxItems: 100 }))),
-    expiresAt: Type.Optional(nullable(Type.String())),
+    queues: Type.Optional(
+      nullable(Type.Array(QueueName, { minItems: 1, maxItems: 100 }), 'The queues it is limited to; null: it is not limited.'),
+    ),
+    expiresAt: Type.Optional(nullable(Type.String(), 'ISO 8601; null: never.')),
   },
   { additionalProperties: false, examples: [{ name: 'billing', role: 'producer', queues: ['invoices'] }] },
 )

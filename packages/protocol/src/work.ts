@@ -4,22 +4,34 @@ import { EventInput, Progress } from './jobs.ts'
 
 /** The worker protocol: claim, heartbeat, report. */
 
-const WorkerId = Type.String({ minLength: 1, maxLength: 256, examples: ['host-7-4f2a'] })
+const WorkerId = Type.String({
+  minLength: 1,
+  maxLength: 256,
+  description: 'The process that works, by a name that is new at every start.',
+  examples: ['host-7-4f2a'],
+})
 
-const LeaseSeconds = Type.Number({ minimum: 1, maximum: 86_400, default: 30 })
+const LeaseSeconds = Type.Number({
+  minimum: 1,
+  maximum: 86_400,
+  default: 30,
+  description: 'How long a job stays with a worker that gives no sign of life.',
+})
 
 const LeaseToken = Type.String({ maxLength: 32, description: 'Opaque; proves that the lease is the current one.' })
 
 export const ClaimRequest = Type.Object(
   {
     workerId: WorkerId,
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 1 })),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1000, default: 1, description: 'How many jobs to take at most.' }),
+    ),
     waitSeconds: Type.Optional(
       Type.Number({ minimum: 0, maximum: 60, default: 0, description: 'How long to wait for a job.' }),
     ),
     leaseSeconds: Type.Optional(LeaseSeconds),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ workerId: 'host-7-4f2a', limit: 10, waitSeconds: 20, leaseSeconds: 30 }] },
 )
 export type ClaimRequest = Type.Static<typeof ClaimRequest>
 
@@ -72,7 +84,10 @@ export const HeartbeatRequest = Type.Object(
       { maxItems: 1000 },
     ),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [{ workerId: 'host-7-4f2a', jobs: [{ id: 12, leaseToken: '1', progress: { fraction: 0.4 } }] }],
+  },
 )
 export type HeartbeatRequest = Type.Static<typeof HeartbeatRequest>
 
@@ -94,12 +109,12 @@ export const JobReport = Type.Object(
   {
     id: Id,
     leaseToken: LeaseToken,
-    outcome: Type.Enum([...REPORTED_OUTCOMES]),
+    outcome: Type.Enum([...REPORTED_OUTCOMES], { description: 'How the attempt ended.' }),
     result: Type.Optional(Type.Unknown({ description: 'Of a completed job: any JSON value.' })),
     error: Type.Optional(Type.Union([Type.String(), Type.Partial(JobError)], { description: 'Of a failed or discarded job.' })),
     reason: Type.Optional(Type.String({ maxLength: 1024, description: 'Of a discarded or cancelled job.' })),
     delaySeconds: Type.Optional(Type.Number({ minimum: 0, maximum: 315_360_000, description: 'Of a snoozed job.' })),
-    events: Type.Optional(Type.Array(EventInput, { maxItems: 1000 })),
+    events: Type.Optional(Type.Array(EventInput, { maxItems: 1000, description: 'For the job’s timeline.' })),
   },
   { additionalProperties: false },
 )
@@ -107,7 +122,10 @@ export type JobReport = Type.Static<typeof JobReport>
 
 export const ReportRequest = Type.Object(
   { workerId: WorkerId, jobs: Type.Array(JobReport, { maxItems: 1000 }) },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [{ workerId: 'host-7-4f2a', jobs: [{ id: 12, leaseToken: '1', outcome: 'completed', result: { sent: true } }] }],
+  },
 )
 export type ReportRequest = Type.Static<typeof ReportRequest>
 

@@ -11,6 +11,8 @@ export function configReference(): string {
 
 const INTRODUCTION = `# Configuration
 
+Generated from \`packages/server/src/config/settings.ts\` by \`npm run docs\`.
+
 Everything has a default; a first start needs no configuration at all. \`octoflow config\` prints every value in force and
 where it came from.
 

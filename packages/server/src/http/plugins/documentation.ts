@@ -3,11 +3,12 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { HttpContext, HttpOptions } from '../context.ts'
+import { errorPage } from './error-page.ts'
 
 /** Where the page lies. */
 export const DOCUMENTATION = '/docs'
 
-/** The OpenAPI document and the page that shows it. To be registered before the routes. */
+/** The OpenAPI document, the page that shows it, and the page of all errors. To be registered before the routes. */
 export const documentation = fp(
   async (app: FastifyInstance, { context, options }: { context: HttpContext; options: HttpOptions }) => {
     await app.register(swagger, {
@@ -33,6 +34,10 @@ export const documentation = fp(
     })
 
     app.get('/openapi.json', { config: { access: 'public' } }, (_request, reply) => reply.send(app.swagger()))
+    // Where the `type` of every problem leads.
+    app.get(`${DOCUMENTATION}/errors`, { config: { access: 'public' } }, (_request, reply) =>
+      reply.type('text/html; charset=utf-8').header('content-security-policy', ERROR_PAGE_POLICY).send(errorPage()),
+    )
     await app.register(swaggerUi, {
       routePrefix: DOCUMENTATION,
       uiConfig: { persistAuthorization: true, docExpansion: 'list' },
@@ -43,6 +48,9 @@ export const documentation = fp(
     }
   },
 )
+
+/** It shows text and nothing else. */
+const ERROR_PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 const describe = (description: string | undefined, role: string): string =>
   `${description === undefined ? '' : `${description}\n\n`}Needs the role \`${role}\`.`

@@ -37,6 +37,7 @@ export const idempotency = fp(async (app: FastifyInstance, { ports }: { readonly
         throw new OctoflowError('idempotency_key_reused')
       case 'answered':
         if (state.status === UNANSWERABLE) throw new OctoflowError('idempotency_answer_gone')
+        if (state.body === '') return reply.code(state.status).send()
         return reply
           .code(state.status)
           .type(state.status < 400 ? 'application/json; charset=utf-8' : 'application/problem+json')
@@ -48,12 +49,13 @@ export const idempotency = fp(async (app: FastifyInstance, { ports }: { readonly
     const key = request.reservedKey
     if (key === null) return
     request.reservedKey = null
-    if (reply.statusCode >= 500 || typeof payload !== 'string') return storage.idempotency.abandon({ key })
+    if (reply.statusCode >= 500) return storage.idempotency.abandon({ key })
     const keep = request.routeOptions.config.idempotency !== 'unanswerable' || reply.statusCode >= 400
     await storage.idempotency.finish({
       key,
       status: keep ? reply.statusCode : UNANSWERABLE,
-      body: keep ? payload : '',
+      // All answers here are texts, or nothing at all.
+      body: keep && typeof payload === 'string' ? payload : '',
       expiresAt: clock.now() + IDEMPOTENCY_KEPT,
     })
   })

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { OctoflowError } from '../../errors/octoflow-error.ts'
 import { shorten } from '../errors.ts'
@@ -28,14 +28,25 @@ export const notFound = fp(async (app: FastifyInstance) => {
     return [...new Set(methods)].sort()
   })
 
+  // Told before the body is read: what it is makes no difference, and nothing here could parse it.
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    if (request.is404) done(refusal(request, reply))
+    else done(null, payload)
+  })
+
+  // What finds out by itself that it has nothing there, such as the server of static files, comes here.
   app.setNotFoundHandler((request, reply) => {
-    const allowed = request.allowedMethods()
-    const path = shorten(pathOf(request))
-    if (allowed.length === 0) throw new OctoflowError('not_found', { path })
-    reply.header('allow', allowed.join(', '))
-    throw new OctoflowError('method_not_allowed', { method: request.method, path })
+    throw refusal(request, reply)
   })
 })
+
+function refusal(request: FastifyRequest, reply: FastifyReply): OctoflowError {
+  const allowed = request.allowedMethods()
+  const path = shorten(pathOf(request))
+  if (allowed.length === 0 || allowed.includes(request.method)) return new OctoflowError('not_found', { path })
+  reply.header('allow', allowed.join(', '))
+  return new OctoflowError('method_not_allowed', { method: request.method, path })
+}
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -52,5 +63,5 @@ function toPattern(url: string): RegExp {
     .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
     .replace(/:\w+/g, '[^/]+')
     .replace(/\*/g, '.*')
-  return new RegExp(`^${source}/?$`)
+  return new RegExp(`^${source}$`)
 }

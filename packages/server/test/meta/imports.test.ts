@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, test } from 'node:test'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+const ROOT = join(import.meta.dirname, '../../../..')
+const BIOME = createRequire(join(ROOT, 'package.json')).resolve('@biomejs/biome/bin/biome')
+
+const CORE = /The core knows no adapter/
+const TECHNOLOGY = /The core is free of technologies/
+const DRIVER = /A driver implements the storage contract and knows nothing above it/
+const ADAPTERS = /adapters never import each other/i
+
+/** What each folder must not contain, and the reason that the linter gives. */
+const BROKEN: readonly (readonly [folder: string, code: string, reason: RegExp])[] = [
+  ['server/src/lib', "import '../errors/catalogue.ts'", /lib holds tiny pure helpers/],
+  ['server/src/lib', "import '../model/job.ts'", /lib holds tiny pure helpers/],
+  ['server/src/lib', "import 'node:fs/promises'", /lib holds tiny pure helpers/],
+  ['server/src/errors', "import '../model/job.ts'", /errors may use lib alone/],
+  ['server/src/errors', "import 'fastify'", /errors may use lib alone/],
+  ['server/src/model', "import '../core/ports.ts'", /The model is pure/],
+  ['server/src/model', "import '../storage/contract/jobs.ts'", /The model is pure/],
+  ['server/src/model', "import 'node:sqlite'", /The model is pure/],
+  ['server/src/model', "import '@octoflow/protocol'", /The model is pure/],
+  ['server/src/storage/contract', "import '../drivers/sqlite/index.ts'", /The storage contract speaks the domain/],
+  ['server/src/storage/contract', "import '../../core/ports.ts'", /The storage contract speaks the domain/],
+  ['server/src/storage/contract', "import 'pg'", /The storage contract speaks the domain/],
+  ['server/src/core', "import '../http/server.ts'", CORE],
+  ['server/src/core/jobs', "import '../../storage/drivers/sqlite/index.ts'", CORE],
+  ['server/src/core', "import '../handlers/handler-host.ts'", CORE],
+  ['server/src/core', "import '../oauth/oidc-verifier.ts'", CORE],
+  ['server/src/core', "import '../config/load.ts'", CORE],
+  ['server/src/core', "import '../compose.ts'", CORE],
+  ['server/src/core', "import '@octoflow/protocol'", CORE],
+  ['server/src/core', "import 'fastify'", TECHNOLOGY],
+  ['server/src/core', "import '@platformatic/kafka'", TECHNOLOGY],
+  ['server/src/core', "import 'node:sqlite'", TECHNOLOGY],
+  ['server/src/core', "import 'node:fs'", TECHNOLOGY],
+  ['server/src/core', 'export const now = Date.now()', /The time comes from the Clock/],
+  ['server/src/core', 'export const now = performance.now()', /The time comes from the Clock/],
+  ['server/src/core', 'setTimeout(() => undefined, 1)', /Use clock\.after\(\)/],
+  ['server/src/core', 'export const { pid } = process', /The core does not know its process/],
+  ['server/src/storage/drivers/sqlite', "import '../../../core/ports.ts'", DRIVER],
+  ['server/src/storage/drivers/sqlite', "import '../postgres/index.ts'", DRIVER],
+  ['server/src/storage/drivers/sqlite', "import '../../../http/server.ts'", DRIVER],
+  ['server/src/http', "import '../storage/drivers/sqlite/index.ts'", ADAPTERS],
+  ['server/src/http/apis/native', "import '../../../handlers/handler-host.ts'", ADAPTERS],
+  ['server/src/http/plugins', "import '../../oauth/oidc-verifier.ts'", ADAPTERS],
+  ['server/src/http', "import '../config/load.ts'", ADAPTERS],
+  ['server/src/handlers', "import '../http/server.ts'", ADAPTERS],
+  ['server/src/handlers', "import '../oauth/oidc-verifier.ts'", ADAPTERS],
+  ['server/src/oauth', "import '../http/server.ts'", ADAPTERS],
+  ['server/src/oauth', "import '../storage/drivers/sqlite/index.ts'", ADAPTERS],
+  ['server/src/config', "import '../core/ports.ts'", /The configuration is read before anything is built/],
+  ['server/src/config', "import '../model/job.ts'", /The configuration is read before anything is built/],
+  ['protocol/src', "import 'node:fs'", /The protocol is shared/],
+  ['protocol/src', "import '@octoflow/worker'", /The protocol is shared/],
+  ['worker/src', "import 'octoflow'", /The worker SDK speaks to the server over the protocol alone/],
+  ['worker/src', "import 'typebox'", /The worker SDK speaks to the server over the protocol alone/],
+]
+
+const copy = await realpath(await mkdtemp(join(tmpdir(), 'octoflow-imports-')))
+after(() => rm(copy, { recursive: true }))
+for (const file of ['biome.json', '.gitignore', 'packages/server/src', 'packages/protocol/src', 'packages/worker/src'])
+  cpSync(join(ROOT, file), join(copy, file), { recursive: true })
+
+/** What the linter says of each file of the copy that imports or uses what it must not. */
+async function lint(): Promise<ReadonlyMap<string, readonly string[]>> {
+  const args = [
+    'lint',
+    '--only=style/noRestrictedImports',
+    '--only=style/noRestrictedGlobals',
+    '--colors=off',
+    '--max-diagnostics=none',
+    '--diagnostic-level=error',
+    '.',
+  ]
+  // It ends with 1 when it finds something.
+  const said = await run(process.execPath, [BIOME, ...args], { cwd: copy, maxBuffer: 2 ** 26 }).catch(
+    (error: { readonly stdout: string; readonly stderr: string }) => error,
+  )
+  const text = said.stdout + said.stderr
+  assert.match(text, /^Checked \d+ files/m, `the linter did not run: ${text}`)
+  const sections = text.split(/^(?=packages\/\S+:\d+:\d+ lint\/)/m).filter((section) => section.startsWith('packages/'))
+  return Map.groupBy(sections, (section) => section.slice(0, section.indexOf(':')))
+}
+
+test('The code as it is breaks no rule.', async () => {
+  assert.deepEqual([...(await lint())], [])
+})
+
+test('Every import that the architecture forbids is an error that gives its reason.', async (t) => {
+  const probes = BROKEN.map(([folder, code, reason], at) => ({
+    path: join('packages', folder, `probe-${at}.ts`),
+    code,
+    reason,
+  }))
+  for (const { path, code } of probes) {
+    mkdirSync(dirname(join(copy, path)), { recursive: true })
+    writeFileSync(join(copy, path), `${code}\n`)
+  }
+  const found = await lint()
+  for (const { path, code, reason } of probes)
+    await t.test(`${dirname(path)} may not say ${code}`, () => {
+      assert.match(found.get(path)?.join('\n') ?? 'the linter has nothing against it', reason)
+    })
+  assert.equal(found.size, probes.length, 'and nothing else has an error')
+})

@@ -23,6 +23,21 @@ test('custom_value comes from the query string, else from the top of a JSON body
   assert.equal(await recorded(client, withQuery('Query'), { custom_value: 'Body' }), 'Query')
 })
 
+test('A JSON body is one also by another JSON type, or without any type.', async (t) => {
+  const { client } = await startOctoflow(t)
+  for (const type of ['application/json; charset=utf-8', 'application/cloudevents+json', undefined]) {
+    const answer = await client.post('/request', { body: '{"custom_value":"App"}', ...(type !== undefined && { type }) })
+    const { id, job_id } = answer.json as { id: number; job_id?: number }
+    assert.equal(job_id, id, `type ${type}`)
+  }
+  for (const type of ['text/plain', 'application/xml', 'application/octet-stream']) {
+    const answer = await client.post('/request', { body: '{"custom_value":"App"}', type })
+    assert.deepEqual(Object.keys(answer.json as object), ['message', 'id'], type)
+  }
+  const form = await client.post('/request', { body: 'custom_value=App', type: 'application/x-www-form-urlencoded' })
+  assert.deepEqual(Object.keys(form.json as object), ['message', 'id'], 'a form is stored as an object, but came as none')
+})
+
 test('Only a string at the top of the body counts as a custom_value.', async (t) => {
   const { client } = await startOctoflow(t)
   for (const json of [

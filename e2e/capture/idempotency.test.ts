@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Client } from '../support/client.ts'
 import { createKey } from '../support/keys.ts'
 import { startOctoflow } from '../support/octoflow.ts'
+import { startWithClock } from '../support/stepped-clock.ts'
 import { take, takeNext } from './capturing.ts'
 
 const submit = (client: Client, idempotencyKey: string, json: unknown = {}, key?: string) =>
@@ -102,4 +103,16 @@ test('An Idempotency-Key has at most 256 characters.', async (t) => {
   assert.equal((await submit(client, 'k'.repeat(256))).status, 200)
   assert.equal((await submit(client, 'k'.repeat(257))).status, 400)
   assert.equal(await recorded(client), 1)
+})
+
+test('A key is remembered for 24 hours, and is free again after them.', async (t) => {
+  const octoflow = await startWithClock(t)
+  if (octoflow === null) return
+  const { client, step } = octoflow
+  const first = await submit(client, 'order-1')
+  await step(24 * 3_600 - 60)
+  assert.equal((await submit(client, 'order-1')).text, first.text)
+  await step(24 * 3_600 + 60)
+  assert.notEqual((await submit(client, 'order-1')).text, first.text)
+  assert.equal(await recorded(client), 2)
 })

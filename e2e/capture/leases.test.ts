@@ -48,7 +48,9 @@ describe('A job of the capture API', { concurrency: 4 }, () => {
       () => report(client, id, 'In Progress'),
       () => report(client, id, 'Still at it'),
       async () => (await client.post(`/jobs/${id}/insert-event`, { json: { job_id: id, message: 'alive' } })).status,
+      async () => (await client.post('/events', { json: { job_id: id, message: 'still alive' } })).status,
       async () => (await client.put(`/jobs/${id}`, { json: { status: 'In Progress' } })).status,
+      async () => (await client.put(`/jobs/${id}/mark-handled`)).status,
     ]
     let round = 0
     await until(

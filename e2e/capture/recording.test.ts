@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startOctoflow } from '../support/octoflow.ts'
+import { exchange, requestHead } from '../support/raw-connection.ts'
 import { capture, take, takeNext } from './capturing.ts'
 
 test('The greeting needs no credential, and keeps its form with the version of Octoflow.', async (t) => {
@@ -38,6 +39,34 @@ test('One counter numbers requests and jobs, so that a job’s id is its request
     const { job_id, request_id } = await take(client, 'App')
     assert.deepEqual([job_id, request_id], [id, id])
   }
+})
+
+test('The same counter numbers jobs of another source, each of which hangs on a request, too.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const first = await capture(client, 'App')
+  await client.post('/api/v1/jobs', { json: { queue: 'App', payload: { n: 1 } } })
+  const last = await capture(client, 'App')
+  assert.deepEqual([first, last], [1, 3])
+  for (const id of [1, 2, 3]) {
+    const { job_id, request_id, request_raw } = await take(client, 'App')
+    assert.deepEqual([job_id, request_id, request_raw], [id, id, id === 2 ? '{"n":1}' : '{}'])
+    assert.equal(((await client.get(`/request/${id}`)).json as { custom_value: unknown }).custom_value, 'App')
+  }
+})
+
+test('A request without a user agent is recorded without one, and one with a long user agent and URL with all of both.', async (t) => {
+  const { client, server } = await startOctoflow(t)
+  const head = requestHead('POST', '/request?custom_value=App', { 'content-length': '0' })
+  assert.equal((await exchange(t, server.url, head))?.status, 200)
+  const shown = (await client.get('/request/1')).json as { readonly user_agent: unknown }
+  assert.equal(shown.user_agent, null)
+  assert.equal((await take(client, 'App')).user_agent, null)
+
+  const path = `/request?custom_value=App&more=${'x'.repeat(4_000)}`
+  await client.post(path, { json: {}, headers: { 'user-agent': 'probe/1.0 '.repeat(200).trim() } })
+  const { request_url, user_agent } = await take(client, 'App')
+  assert.equal(request_url, `${server.url}${path}`)
+  assert.equal(user_agent, 'probe/1.0 '.repeat(200).trim())
 })
 
 test('A recorded request tells who sent it, how, where and when.', async (t) => {

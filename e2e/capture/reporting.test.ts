@@ -177,6 +177,62 @@ test('mark-handled sets the request’s is_handled to 1, whatever the state of t
   }
 })
 
+test('mark-handled and events are taken also after the job has ended, as clients send them, and change nothing of it.', async (t) => {
+  const { client, database } = await startOctoflow(t)
+  const tables = database()
+  for (const status of ['Completed', 'Error', 'Cancelled']) {
+    const id = await capture(client, 'App')
+    await take(client, 'App')
+    await report(client, id, status)
+    const { state, leaseUntil } = await nativeJob(client, id)
+    assert.equal((await client.put(`/jobs/${id}/mark-handled`)).status, 200)
+    assert.equal(
+      (await client.post(`/jobs/${id}/insert-event`, { json: { job_id: id, message: 'after the end' } })).status,
+      200,
+    )
+    const after = await nativeJob(client, id)
+    assert.deepEqual([after.state, after.leaseUntil, jobStatus(tables, id)], [state, leaseUntil, status])
+  }
+})
+
+test('PUT /jobs/{id} without a status is 200 and leaves the job as it is.', async (t) => {
+  const { client, database } = await startOctoflow(t)
+  const id = await capture(client, 'App')
+  await take(client, 'App')
+  for (const json of [{}, { finished_date: null }, { finished_date: '2024-05-06T07:08:09Z' }]) {
+    const answer = await client.put(`/jobs/${id}`, { json })
+    assert.deepEqual([answer.status, answer.json], [200, { message: 'Job updated successfully' }])
+  }
+  const { status, finished_date } = jobRow(database(), id)!
+  assert.deepEqual([status, finished_date], ['In Progress', null])
+})
+
+test('Fields that a route does not know are ignored, for clients send more than is asked of them.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const id = await capture(client, 'App')
+  await take(client, 'App')
+  const more = { modified_date: '2024-05-06T07:08:09Z', worker: { name: 'w' }, id: 99 }
+  for (const answer of [
+    await client.put(`/request/${id}`, { json: { is_handled: 1, ...more } }),
+    await client.post('/events', { json: { job_id: id, message: 'x', ...more } }),
+    await client.put(`/jobs/${id}`, { json: { status: 'In Progress', ...more } }),
+    await client.put(`/jobs/${id}/update-status`, { json: { status: 'Completed', ...more } }),
+  ])
+    assert.equal(answer.status, 200, answer.text)
+})
+
+test('insert-event records for the job of its path, whatever its body names.', async (t) => {
+  const { client, database } = await startOctoflow(t)
+  const [id, other] = [await capture(client, 'App'), await capture(client, 'App')]
+  for (const json of [{ job_id: id, message: 'same' }, { message: 'none' }, { job_id: other, message: 'another' }])
+    assert.equal((await client.post(`/jobs/${id}/insert-event`, { json })).status, 200)
+  const rows = database().prepare('SELECT job_id FROM events').all()
+  assert.deepEqual(
+    rows.map((row) => row.job_id),
+    [id, id, id],
+  )
+})
+
 test('A job’s events are kept in order under rising ids, by either route.', async (t) => {
   const { client, database } = await startOctoflow(t)
   const id = await capture(client, 'App')

@@ -30,6 +30,15 @@ export interface Route {
   readonly operation: Operation
 }
 
+/** A route that takes JSON, with the schema of its body. */
+export interface RouteWithBody extends Route {
+  readonly schema: Schema
+}
+
+/** A path of the document with its parameters filled in. */
+export const fill = (path: string, parameters: Readonly<Record<string, string>>): string =>
+  path.replace(/\{(\w+)\}/g, (_, name: string) => parameters[name] ?? `no ${name} given`)
+
 interface Document {
   readonly openapi: string
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
@@ -54,6 +63,13 @@ export class OpenApi {
     formats.default(this.#ajv)
   }
 
+  get routesWithBody(): readonly RouteWithBody[] {
+    return this.routes.flatMap((route) => {
+      const schema = route.operation.requestBody?.content['application/json']?.schema
+      return schema === undefined ? [] : [{ ...route, schema }]
+    })
+  }
+
   /** The documented path that `path` is one of; `null` if there is none. */
   template(path: string): string | null {
     return [...this.#patterns].find(([, pattern]) => pattern.test(path))?.[0] ?? null
@@ -76,6 +92,10 @@ export class OpenApi {
     const validate = this.#validator(media.schema)
     if (validate(mediaType.endsWith('json') ? JSON.parse(text) : text)) return []
     return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`)
+  }
+
+  fits(schema: Schema, value: unknown): boolean {
+    return this.#validator(schema)(value)
   }
 
   #validator(schema: Schema): ValidateFunction {

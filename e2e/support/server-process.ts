@@ -25,6 +25,8 @@ export interface StartOptions {
   readonly config?: string
   /** The data directory; left out, a fresh one, gone when the owner has finished. */
   readonly data?: string
+  /** The `octoflow` to run; left out, that of the checkout. */
+  readonly command?: string
 }
 
 /** How a process ended and what it said. */
@@ -42,7 +44,8 @@ export interface LogLine {
   readonly [field: string]: unknown
 }
 
-const ERROR_LEVEL = 50
+/** Of lines that tell of an error, or of worse. */
+export const ERROR_LEVEL = 50
 
 /** An `octoflow serve` of its own process, with all that it says. */
 export class ServerProcess {
@@ -57,14 +60,14 @@ export class ServerProcess {
   /** Set by tests that bring errors about on purpose; otherwise one in the log fails the test. */
   mayLogErrors = false
 
-  constructor(owner: Owner, { env = {}, flags = [], config, data }: StartOptions = {}) {
+  constructor(owner: Owner, { env = {}, flags = [], config, data, command = COMMAND }: StartOptions = {}) {
     const directory = temporaryDirectory(owner)
     this.data = data ?? join(directory, 'data')
     if (config !== undefined) {
       mkdirSync(this.data, { recursive: true })
       writeFileSync(join(this.data, 'octoflow.yml'), config)
     }
-    this.#child = spawn(process.execPath, [COMMAND, 'serve', '--port', '0', '--data', this.data, ...flags], {
+    this.#child = spawn(process.execPath, [command, 'serve', '--port', '0', '--data', this.data, ...flags], {
       cwd: directory,
       env: { PATH: process.env.PATH, AUTHORIZATION_KEY: KEY, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
 import type { Logger as PinoLogger } from 'pino'
 import type { Config } from './config/compile.ts'
+import { MEMORY } from './config/database-url.ts'
 import { Authenticator } from './core/access/authenticator.ts'
 import { Keys } from './core/access/keys.ts'
 import { CaptureWork } from './core/engine/capture-work.ts'
@@ -150,7 +151,7 @@ function openStorage({ database }: Config, logger: PinoLogger): Storage {
   if (database.driver !== 'sqlite') throw new OctoflowError('database_unsupported', { url: `${database.driver}://…` })
   return openSqlite({
     path: database.url,
-    exclusive: true,
+    exclusive: database.url !== MEMORY,
     onError: (message) => logger.warn({ reason: message }, 'a checkpoint of the database failed; it is tried again'),
   })
 }

@@ -34,9 +34,14 @@ export class Feed {
     this.#run = ports.clock.now().toString(36)
   }
 
-  publish(jobs: Iterable<FeedEvent['job']>): void {
+  publish(jobs: readonly FeedEvent['job'][]): void {
     const at = this.#ports.clock.now()
-    if (this.#listeners.size === 0 && at > this.#keepUntil) return
+    if (this.#listeners.size === 0 && at > this.#keepUntil) {
+      // Counted all the same, so that a watcher who comes back is told that it missed something.
+      this.#number += jobs.length
+      if (this.#events.length > 0) this.#events = []
+      return
+    }
     for (const job of jobs) {
       const event: FeedEvent = { id: `${this.#run}-${++this.#number}`, kind: 'job', at, job }
       this.#events.push(event)

@@ -63,6 +63,8 @@ function fromFastify(error: Partial<FastifyError>, request: FastifyRequest): Oct
     case 'FST_ERR_BAD_URL':
       return new OctoflowError('malformed_request', { reason: 'the path is not valid percent-encoding' }, { cause: error })
     case 'FST_ERR_MAX_PARAM_LENGTH':
+    // A path that would lead out of the directory of static files, or has a NUL in it.
+    case 'FST_STATIC_FORBIDDEN_PATH':
       return new OctoflowError('not_found', { path: shorten(request.url) }, { cause: error })
     case 'ECONNRESET':
       // The client's connection, if it is gone; another's otherwise.

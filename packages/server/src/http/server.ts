@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import cors from '@fastify/cors'
 import Fastify, {
   type FastifyBaseLogger,
@@ -112,6 +113,7 @@ export async function buildApp(
     if (encoding === undefined || encoding.toLowerCase() === 'identity') return done()
     done(new OctoflowError('unsupported_media_type', { contentType: `with the encoding ${shorten(encoding)}` }))
   })
+  closeConnectionsWithAnswers(app)
   await app.register(notFound)
   await app.register(authentication, { authenticator: context.authenticator, publicPrefix: DOCUMENTATION })
   if (options.corsOrigins.length > 0) await app.register(cors, corsOptions(options.corsOrigins))
@@ -121,6 +123,22 @@ export async function buildApp(
   await app.register(nativeApi, { context, prefix: NATIVE })
   await app.ready()
   return app
+}
+
+/**
+ * While the server stops, a connection ends with the answer under way. Fastify closes those that are idle and refuses new
+ * requests, but one that was waiting for its answer, such as a worker's for a job, would be kept alive and hold up the stop.
+ */
+function closeConnectionsWithAnswers(app: FastifyInstance): void {
+  let closing = false
+  app.addHook('preClose', (done) => {
+    closing = true
+    done()
+  })
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    if (closing) reply.header('connection', 'close')
+    done()
+  })
 }
 
 function serverOptions({ bodyLimit, trustProxy, tls }: HttpOptions, logger: FastifyBaseLogger): FastifyHttpOptions<Server> {
@@ -153,11 +171,24 @@ function answerByPath(thrown: unknown, request: FastifyRequest, reply: FastifyRe
   else answerWithMessage(thrown, request, reply)
 }
 
-/** The path of a request that names the whole URL, as it would to a proxy, https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2 */
-const toOriginForm = (url: string): string => url.replace(/^https?:\/\/[^/?#]*\/?/i, '/')
+/**
+ * The path of a request that names the whole URL, as it would to a proxy, or `*`, which the router would take for `/`.
+ * https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+ */
+const toOriginForm = (url: string): string => url.replace(/^(?:https?:\/\/[^/?#]*\/?)?/i, '/')
 
+/** @throws `config_invalid` for files that are no certificate and key, or do not belong together. */
 function readTls({ certificate, key }: { readonly certificate: string; readonly key: string }): { cert: Buffer; key: Buffer } {
-  return { cert: readFileSync(certificate), key: readFileSync(key) }
+  const pair = { cert: readFileSync(certificate), key: readFileSync(key) }
+  try {
+    createSecureContext(pair)
+  } catch (error) {
+    const problems =
+      `server.certificate (${certificate}) and server.key (${key}) cannot be used: ${(error as Error).message}; ` +
+      'expected a certificate and its key, both in PEM.'
+    throw new OctoflowError('config_invalid', { problems }, { cause: error })
+  }
+  return pair
 }
 
 const corsOptions = (origins: readonly string[]) => ({

@@ -23,7 +23,16 @@ export const claims: Group = (test) => {
     const job = await claimOne({ now: after(2), lease: LEASE })
     const { request } = job
     const leaseUntil = deadlineOf(after(2), settings.timeout)
-    assert.partialDeepStrictEqual(job, { id, fence: 1, leaseUntil, attempt: 1, createdAt: NOW, runAt: NOW, payload: '"a;b"', ...settings })
+    assert.partialDeepStrictEqual(job, {
+      id,
+      fence: 1,
+      leaseUntil,
+      attempt: 1,
+      createdAt: NOW,
+      runAt: NOW,
+      payload: '"a;b"',
+      ...settings,
+    })
     for (const [name, value] of Object.entries(cameInAs)) assert.deepEqual(request[name as keyof typeof cameInAs], value, name)
   })
 

@@ -62,9 +62,10 @@ export class CaptureWork {
   }
 
   /** @throws `job_not_found` */
-  async markHandled(id: number, by: Principal): Promise<void> {
+  async markHandled(id: number, worker: string, by: Principal): Promise<void> {
     await this.#jobs.find(id, by.queues)
     await this.#jobs.setHandled(id, true, by)
+    await this.#renew(id, worker, false)
   }
 
   async #settle(id: number, outcome: Outcome, finishedAt: Instant | null): Promise<void> {

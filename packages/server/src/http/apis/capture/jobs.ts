@@ -83,8 +83,8 @@ export async function jobRoutes(app: FastifyInstance, { context }: { context: Ht
         response: schemas.messages('Request marked as handled', 'Job not found'),
       },
     },
-    async ({ params, principal }) => {
-      await context.captureWork.markHandled(jobId(params.id), principal)
+    async (request) => {
+      await context.captureWork.markHandled(jobId(request.params.id), workerName(request), request.principal)
       return { message: 'Request marked as handled' }
     },
   )

@@ -6,7 +6,7 @@ import { parseJson, toText } from '../../plugins/bodies.ts'
 export interface ReceivedBody {
   /** JSON text: what came as JSON, byte for byte; else an object for a form, a string for text, base64 for anything else. */
   readonly text: string
-  /** The field `custom_value` of a JSON object or a form, if it is a string. */
+  /** The field `custom_value` of a JSON object, if it is a string. */
   readonly customValue: string | null
 }
 
@@ -21,11 +21,16 @@ export async function receiveBody(contentType: string | undefined, body: Buffer 
   if (body === undefined || body.length === 0) return EMPTY
   const type = (contentType ?? '').split(';', 1)[0]!.trim().toLowerCase()
   if (JSON_TYPE.test(type)) return ofJson(toText(body))
-  if (type === 'application/x-www-form-urlencoded') return ofFields(new URLSearchParams(body.toString('utf8')))
-  if (type === 'multipart/form-data') return ofFields(await readMultipart(contentType!, body))
   if (type === '') return ofUnknown(body)
-  const text = TEXT_TYPE.test(type) ? decode(body, contentType!) : null
-  return text === null ? ofBytes(body, contentType!) : { text: JSON.stringify(text), customValue: null }
+  const value = await readOther(type, contentType!, body)
+  return { text: JSON.stringify(value), customValue: null }
+}
+
+async function readOther(type: string, contentType: string, body: Buffer): Promise<unknown> {
+  if (type === 'application/x-www-form-urlencoded') return toObject(new URLSearchParams(body.toString('utf8')))
+  if (type === 'multipart/form-data') return toObject(await readMultipart(contentType, body))
+  const text = TEXT_TYPE.test(type) ? decode(body, contentType) : null
+  return text ?? toBytes(body, contentType)
 }
 
 function ofJson(text: string): ReceivedBody {
@@ -36,7 +41,7 @@ function ofJson(text: string): ReceivedBody {
 
 /** A body that came without a content type: JSON if it is, else text, else bytes. */
 function ofUnknown(body: Buffer): ReceivedBody {
-  if (!isUtf8(body)) return ofBytes(body, 'application/octet-stream')
+  if (!isUtf8(body)) return { text: JSON.stringify(toBytes(body, 'application/octet-stream')), customValue: null }
   const text = body.toString('utf8')
   try {
     return ofJson(text)
@@ -45,9 +50,7 @@ function ofUnknown(body: Buffer): ReceivedBody {
   }
 }
 
-function ofBytes(body: Buffer, contentType: string): ReceivedBody {
-  return { text: JSON.stringify({ content_type: contentType, base64: body.toString('base64') }), customValue: null }
-}
+const toBytes = (body: Buffer, contentType: string) => ({ content_type: contentType, base64: body.toString('base64') })
 
 /** @returns `null` for bytes that are not text in the character set they claim. */
 function decode(body: Buffer, contentType: string): string | null {
@@ -61,18 +64,14 @@ function decode(body: Buffer, contentType: string): string | null {
 
 type Field = string | { readonly filename: string; readonly content_type: string; readonly base64: string }
 
-/** Fields as an object; a field that came several times as a list. */
-function ofFields(fields: Iterable<readonly [string, Field]>): ReceivedBody {
+/** A field that came several times becomes a list. */
+function toObject(fields: Iterable<readonly [string, Field]>): Readonly<Record<string, Field | readonly Field[]>> {
   const object = new Map<string, Field | Field[]>()
   for (const [name, value] of fields) {
     const known = object.get(name)
     object.set(name, known === undefined ? value : [...(Array.isArray(known) ? known : [known]), value])
   }
-  const customValue = object.get('custom_value')
-  return {
-    text: JSON.stringify(Object.fromEntries(object)),
-    customValue: typeof customValue === 'string' ? customValue : null,
-  }
+  return Object.fromEntries(object)
 }
 
 async function readMultipart(contentType: string, body: Buffer): Promise<(readonly [string, Field])[]> {

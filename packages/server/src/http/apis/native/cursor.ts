@@ -17,9 +17,10 @@ const DEFAULT_LIMIT = 50
 export class Paging {
   readonly #list: string
 
-  /** @param list what is listed, with its filters. */
+  /** @param list what is listed, with its filters, in whatever order they were given. */
   constructor(list: string, filter: object = {}) {
-    this.#list = hash('sha1', JSON.stringify([list, filter]), 'base64url').slice(0, 8)
+    const filters = Object.entries(filter).sort(([a], [b]) => (a < b ? -1 : 1))
+    this.#list = hash('sha1', JSON.stringify([list, filters]), 'base64url').slice(0, 8)
   }
 
   /** @throws `invalid_cursor` */

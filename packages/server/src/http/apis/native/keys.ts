@@ -15,7 +15,7 @@ export async function keyRoutes(app: FastifyInstance, { context }: { context: Ht
   app.get(
     '/keys',
     { config: { access: 'admin' }, schema: { tags, summary: 'List keys', response: { 200: wire.ApiKeyList, ...problems } } },
-    async () => ({ items: (await keys.list()).map(toApiKey), next: null }),
+    async ({ principal }) => ({ items: (await keys.list(principal.queues)).map(toApiKey), next: null }),
   )
 
   app.post<{ Body: wire.CreateKey }>(

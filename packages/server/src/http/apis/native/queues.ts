@@ -73,8 +73,8 @@ export async function queueRoutes(app: FastifyInstance, { context }: { context: 
         config: { access: 'operator' },
         schema: { tags, summary, response: { 200: Type.Object({ draining: Type.Boolean() }), ...problems } },
       },
-      async ({ params }) => {
-        await roster.setDraining(params.id, draining)
+      async ({ params, principal }) => {
+        await roster.setDraining(params.id, draining, principal)
         return { draining }
       },
     )

@@ -11,7 +11,7 @@ import { toAttention, toSums } from './wire.ts'
 
 /** Figures, what needs a look, live updates, and who one is. */
 export async function watchingRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
-  const { reports, attention, feed, version } = context
+  const { reports, attention, feed, keys, version } = context
   const tags = ['watching']
 
   app.get<{ Querystring: Static<typeof wire.StatsQuery> }>(
@@ -78,8 +78,13 @@ export async function watchingRoutes(app: FastifyInstance, { context }: { contex
   )
 
   const streams = new Set<EventStream>()
-  app.addHook('preClose', (done) => {
+  const closeStreams = (): void => {
     for (const stream of streams) stream.close()
+  }
+  // Whose key is still valid comes back and misses nothing.
+  keys.onChange(closeStreams)
+  app.addHook('preClose', (done) => {
+    closeStreams()
     done()
   })
 

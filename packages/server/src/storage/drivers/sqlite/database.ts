@@ -175,8 +175,8 @@ function claimFile(connection: DatabaseSync, path: string): void {
 
 function prepareDirectory(directory: string): void {
   try {
+    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === false) throw new Error('it is not a directory')
     mkdirSync(directory, { recursive: true })
-    if (!statSync(directory).isDirectory()) throw new Error('it is not a directory')
     accessSync(directory, constants.W_OK)
   } catch (error) {
     throw new OctoflowError('data_directory_unusable', { path: directory, reason: (error as Error).message }, { cause: error })

@@ -49,8 +49,10 @@ export class SqliteUpkeep implements UpkeepStore {
 
   async check(): Promise<void> {
     await this.#writer.write(({ db }) => {
-      // Writes for real, so that a full disk or a read-only file is found out.
-      db.run('UPDATE octoflow_sequence SET next_id = next_id')
+      // Writes for real, so that a full disk or a read-only file is found out. Writing what is there already would not do:
+      // SQLite sees that nothing changes and writes no page.
+      db.run('UPDATE octoflow_sequence SET next_id = next_id + 1')
+      db.run('UPDATE octoflow_sequence SET next_id = next_id - 1')
     })
   }
 

@@ -8,8 +8,7 @@ docs/guides/worker-protocol.md explains the protocol.
 import http.client, json, os, random, signal, socket, sys, threading, time, urllib.error, urllib.request
 
 URL, KEY = os.environ["OCTOFLOW_URL"], os.environ["OCTOFLOW_KEY"]
-LEASE = float(os.environ.get("OCTOFLOW_LEASE", 30))
-WORKER = f"{socket.gethostname()}-{os.getpid()}"
+WORKER, LEASE = f"{socket.gethostname()}-{os.getpid()}", float(os.environ.get("OCTOFLOW_LEASE", 30))
 claiming, draining = threading.Event(), threading.Event()
 
 
@@ -19,63 +18,42 @@ def handle(payload, stop):
     return {"shouted": payload["text"].upper()}
 
 
-def call(path, body):
+def call(path, **body):
     """Posts JSON until the server answers: it may be restarting, and every call may be repeated."""
-    delay = 0.1
-    while True:
-        request = urllib.request.Request(f"{URL}/api/v1{path}", json.dumps(body).encode(), method="POST")
-        request.add_header("Authorization", f"Bearer {KEY}")
-        request.add_header("Content-Type", "application/json")
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    data = json.dumps({"workerId": WORKER, **body}).encode()
+    for tries in range(sys.maxsize):
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(urllib.request.Request(f"{URL}/api/v1{path}", data, headers), timeout=60) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             if error.code < 500 and error.code not in (408, 429):
                 raise SystemExit(f"{path}: {error.code} {error.read().decode()}")
         except (OSError, ValueError, http.client.HTTPException):
             pass
-        time.sleep(delay * random.uniform(0.5, 1))
-        delay = min(delay * 2, 10)
+        time.sleep(random.uniform(0.5, 1) * min(0.1 * 2**min(tries, 9), 10))
 
 
-class Attempt(threading.Thread):
-    """A job in hand. As a thread of its own it renews the lease and takes commands."""
+def work(job):
+    lease, commands = {"id": job["id"], "leaseToken": job["leaseToken"]}, []
+    stop, done = threading.Event(), threading.Event()
 
-    def __init__(self, job):
-        super().__init__(daemon=True)
-        self.lease = {"id": job["id"], "leaseToken": job["leaseToken"]}
-        self.payload, self.command = job["payload"], "continue"
-        self.stop, self.done = threading.Event(), threading.Event()
-
-    def run(self):
-        while not self.done.wait(LEASE / 3):
-            [answer] = call("/jobs/heartbeat", {"workerId": WORKER, "leaseSeconds": LEASE, "jobs": [self.lease]})["jobs"]
-            self.command = answer["command"]
-            if self.command == "drain":
+    def keep_alive():
+        while not done.wait(LEASE / 3):
+            commands.append(call("/jobs/heartbeat", leaseSeconds=LEASE, jobs=[lease])["jobs"][0]["command"])
+            if commands[-1] == "drain":
                 draining.set()
-            elif self.command != "continue":
-                return self.stop.set()
+            elif commands[-1] != "continue":
+                return stop.set()
 
-    def work(self):
-        self.start()
-        try:
-            report = {"outcome": "completed", "result": handle(self.payload, self.stop)}
-        except Exception as error:
-            report = {"outcome": "failed", "error": {"message": str(error), "code": type(error).__name__}}
-        self.done.set()
-        if self.command == "cancel":
-            report = {"outcome": "cancelled"}
-        if self.command != "lost":
-            call("/jobs/report", {"workerId": WORKER, "jobs": [{**self.lease, **report}]})
-
-
-def claim(queue):
-    claiming.set()
-    answer = call(f"/queues/{queue}/claim", {"workerId": WORKER, "limit": 1, "waitSeconds": 20, "leaseSeconds": LEASE})
-    claiming.clear()
-    if answer["drain"]:
-        draining.set()
-    return answer["jobs"]
+    threading.Thread(target=keep_alive, daemon=True).start()
+    try:
+        report = {"outcome": "completed", "result": handle(job["payload"], stop)}
+    except Exception as error:
+        report = {"outcome": "failed", "error": {"message": str(error), "code": type(error).__name__}}
+    done.set()
+    if "lost" not in commands:
+        call("/jobs/report", jobs=[{**lease, **({"outcome": "cancelled"} if "cancel" in commands else report)}])
 
 
 def end(*_):
@@ -85,9 +63,13 @@ def end(*_):
         raise SystemExit
 
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    while not draining.is_set():
-        for job in claim(sys.argv[1]):
-            Attempt(job).work()
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, end)
+while not draining.is_set():
+    claiming.set()
+    answer = call(f"/queues/{sys.argv[1]}/claim", limit=1, waitSeconds=20, leaseSeconds=LEASE)
+    claiming.clear()
+    for job in answer["jobs"]:
+        work(job)
+    if answer["drain"]:
+        draining.set()

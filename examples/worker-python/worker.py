@@ -67,7 +67,7 @@ for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, end)
 while not draining.is_set():
     claiming.set()
-    answer = call(f"/queues/{sys.argv[1]}/claim", limit=1, waitSeconds=20, leaseSeconds=LEASE)
+    answer = call(f"/queues/{sys.argv[1]}/claim", limit=1, waitSeconds=15, leaseSeconds=LEASE)
     claiming.clear()
     for job in answer["jobs"]:
         work(job)

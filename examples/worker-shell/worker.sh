@@ -21,7 +21,7 @@ call() {
 }
 
 claim() {
-  jq -nc --argjson lease "$lease" '{ workerId: env.worker, limit: 1, waitSeconds: 20, leaseSeconds: $lease }' |
+  jq -nc --argjson lease "$lease" '{ workerId: env.worker, limit: 1, waitSeconds: 15, leaseSeconds: $lease }' |
     call "/queues/$queue/claim" >"$dir/claim"
 }
 

@@ -2,13 +2,20 @@ import type { ClaimedJob } from '@octoflow/protocol'
 import { type Channel, type Connection, retryDelay } from './connection.ts'
 import { type Claim, isTransportError, type Transport } from './transport.ts'
 
-/** How long the server may wait for a job before it answers that there is none. */
+/**
+ * How long the server may wait for a job before it answers that there is none: at most this, and at most half a lease. So a
+ * worker that vanishes without its connections being closed has no call left to which the server could give the very jobs
+ * that it takes back from it, and a job that comes at the end of the wait still has half its lease before it.
+ */
 const WAIT_SECONDS = 20
+const WAIT_SHARE_OF_LEASE = 0.5
 
 const LARGEST_CLAIM = 1_000
 
-/** An answer without jobs that comes sooner than this, though it was asked to wait, counts as hasty. */
+/** An answer without jobs that comes sooner than this, though it was asked to wait for longer, counts as hasty. */
 const HASTY_MS = 1_000
+/** So does one that comes in less than this share of a shorter wait. */
+const HASTY_SHARE = 0.5
 
 export interface ClaimerOptions {
   readonly transport: Transport
@@ -20,8 +27,11 @@ export interface ClaimerOptions {
   readonly free: () => number
   /** Whether jobs should not be claimed although there is room for them. */
   readonly heldUp: () => boolean
-  /** @returns how many were started; the others are given back. */
-  readonly take: (jobs: readonly ClaimedJob[]) => number
+  /**
+   * @param askedAt when the call was made: the leases began then at the earliest.
+   * @returns how many were started; the others are given back.
+   */
+  readonly take: (jobs: readonly ClaimedJob[], askedAt: number) => number
   /** An operator asks that no more jobs be claimed. */
   readonly drain: () => void
   /** Claiming cannot succeed, however often it is tried. */
@@ -55,6 +65,7 @@ interface Poll {
  */
 export class Claimer {
   readonly #options: ClaimerOptions
+  readonly #waitSeconds: number
   readonly #polls: readonly Poll[]
   readonly #hangUp = new AbortController()
   #setAside = 0
@@ -67,6 +78,7 @@ export class Claimer {
 
   constructor(options: ClaimerOptions) {
     this.#options = options
+    this.#waitSeconds = Math.min(WAIT_SECONDS, options.leaseSeconds * WAIT_SHARE_OF_LEASE)
     this.#polls = options.queues.map((queue) => ({
       queue,
       channel: options.connection.open(`claiming jobs of ${queue}`),
@@ -109,9 +121,9 @@ export class Claimer {
     for (const poll of ready) {
       const free = this.#options.free() - this.#setAside
       if (free <= 0) return
-      if (this.#polls.length === 1) void this.#call(poll, free, WAIT_SECONDS)
+      if (this.#polls.length === 1) void this.#call(poll, free, this.#waitSeconds)
       else if (poll.expectsJobs) void this.#call(poll, Math.ceil(free / sharers--), 0)
-      else void this.#call(poll, 1, WAIT_SECONDS)
+      else void this.#call(poll, 1, this.#waitSeconds)
     }
   }
 
@@ -125,8 +137,8 @@ export class Claimer {
     try {
       const answer = await transport.claim({ workerId, queue, limit, waitSeconds, leaseSeconds, signal: this.#hangUp.signal })
       this.#setAside -= setAside
-      this.#answer(poll, answer, limit)
-      if (answer.jobs.length === 0 && waitSeconds > 0) await this.#slowDown(poll, connection.clock.now() - askedAt)
+      this.#answer(poll, answer, limit, askedAt)
+      if (answer.jobs.length === 0 && waitSeconds > 0) await this.#slowDown(poll, connection.clock.now() - askedAt, waitSeconds)
       else poll.hasty = 0
     } catch (error) {
       this.#setAside -= setAside
@@ -148,17 +160,17 @@ export class Claimer {
     else if (this.#underWay === 0) this.#ended.resolve()
   }
 
-  #answer(poll: Poll, { jobs, drain }: Claim, limit: number): void {
+  #answer(poll: Poll, { jobs, drain }: Claim, limit: number, askedAt: number): void {
     this.#answered = true
     poll.channel.succeeded()
     poll.expectsJobs = jobs.length >= limit
-    if (jobs.length > 0 && this.#options.take(jobs) > 0) poll.turn = ++this.#turn
+    if (jobs.length > 0 && this.#options.take(jobs, askedAt) > 0) poll.turn = ++this.#turn
     if (drain) this.#options.drain()
   }
 
   /** A server that answers at once that there is nothing, though it was asked to wait, must not be asked without end. */
-  async #slowDown(poll: Poll, tookMs: number): Promise<void> {
-    poll.hasty = tookMs < HASTY_MS ? poll.hasty + 1 : 0
+  async #slowDown(poll: Poll, tookMs: number, waitSeconds: number): Promise<void> {
+    poll.hasty = tookMs < Math.min(HASTY_MS, waitSeconds * 1_000 * HASTY_SHARE) ? poll.hasty + 1 : 0
     if (poll.hasty < 2 || this.#hangUp.signal.aborted) return
     await poll.channel.pause(retryDelay(poll.hasty - 1, this.#options.connection.random()), true)
   }

@@ -32,6 +32,7 @@ export class Heartbeats {
   #progressAt = Infinity
   #progressSentAt = -Infinity
   #beating = false
+  #backingOff = false
   #stopped = false
   #cancelTimer: CancelTimer = () => undefined
 
@@ -96,11 +97,25 @@ export class Heartbeats {
       if (runs.length > 0) channel.succeeded()
       else channel.withdraw()
     } catch (error) {
-      if (!this.#stopped) this.#beatAt = Math.min(this.#beatAt, clock.now() + channel.failed(error))
+      if (!this.#stopped) this.#noteFailure(error)
     }
     this.#beating = false
     if (all) for (const run of runs) run.timeline?.flush()
     this.#arm()
+  }
+
+  #noteFailure(error: unknown): void {
+    if (this.#backingOff) this.#options.channel.failed(error)
+    else void this.#retry(error)
+  }
+
+  /** Beats again before the next third of a lease is over, and at once when another call finds the server back. */
+  async #retry(error: unknown): Promise<void> {
+    this.#backingOff = true
+    await this.#options.channel.backOff(error)
+    this.#backingOff = false
+    this.#beatAt = Math.min(this.#beatAt, this.#options.clock.now())
+    if (!this.#beating) this.#arm()
   }
 
   async #send(runs: readonly JobRun[]): Promise<void> {

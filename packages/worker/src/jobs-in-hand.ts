@@ -56,19 +56,22 @@ export class JobsInHand {
   }
 
   /**
-   * Starts claimed jobs; those beyond the free slots, or all if none may `start`, are given back.
+   * Starts claimed jobs; those beyond the free slots, or all if none may `start`, are given back. So are all when the answer
+   * may have waited for this process longer than the leases last, because it was frozen: others may have the jobs by now.
+   * @param askedAt when they were asked for. When the leases began is not known, but not before.
    * @returns how many were started.
    */
-  take(jobs: readonly ClaimedJob[], start: boolean): number {
+  take(jobs: readonly ClaimedJob[], askedAt: number, start: boolean): number {
     let started = 0
-    const leaseEndsAt = this.#options.clock.now() + this.#options.leaseSeconds * 1_000
+    const leaseEndsAt = askedAt + this.#options.leaseSeconds * 1_000
+    const mayStart = start && leaseEndsAt > this.#options.clock.now()
     for (const job of jobs) {
       // The server gives a job out again only when the lease before is over.
       const before = this.#held.get(job.id)
       if (before !== undefined && !before.concluded) this.lose(before)
       const run = new JobRun(job, leaseEndsAt, this.#services)
       this.#held.set(job.id, run)
-      if (start && this.freeSlots > 0) {
+      if (mayStart && this.freeSlots > 0) {
         this.#begin(run)
         started++
       } else this.#conclude(run, RELEASED)

@@ -79,7 +79,7 @@ export class Session {
       ...shared,
       free: () => this.#jobs.freeSlots,
       heldUp: () => this.#reporter.clogged,
-      take: (jobs) => this.#jobs.take(jobs, this.#state === 'open'),
+      take: (jobs, askedAt) => this.#jobs.take(jobs, askedAt, this.#state === 'open'),
       drain: () => this.#drain(),
       fail: (error) => this.#fail(error),
     })

@@ -27,8 +27,48 @@ test('There is one claim at a time, and it waits for a job.', async (t) => {
   await server.until(() => server.pollsWaiting === 1)
   const calls = server.callsOf('claim')
   assert.equal(calls.length, 2)
-  assert.equal(calls[0]!.waitSeconds, 20)
+  assert.equal(calls[0]!.waitSeconds, 15)
   assert.equal(calls[0]!.leaseSeconds, 30)
+})
+
+test('A claim waits for half a lease, and never for longer than 20 s.', async (t) => {
+  for (const [leaseSeconds, waitSeconds] of [
+    [2, 1],
+    [40, 20],
+    [3_600, 20],
+  ] as const) {
+    const { server, worker } = setUp(t, { leaseSeconds, process: () => true })
+    await worker.start()
+    await server.until(() => server.pollsWaiting === 1)
+    assert.equal(server.callsOf('claim')[0]!.waitSeconds, waitSeconds)
+  }
+})
+
+test('Jobs in an answer that may be older than their leases are given back, not begun.', async (t) => {
+  const begun: unknown[] = []
+  const { server, worker, clock } = setUpWithClock(t, {
+    leaseSeconds: 30,
+    process: ({ body }) => {
+      begun.push(body)
+      return true
+    },
+  })
+  const late = gate()
+  server.intercept('claim', async (proceed) => {
+    const answer = await proceed()
+    await late.opened
+    return answer
+  })
+  const job = server.submit('q', 'old')
+  await worker.start()
+  await clock.advance(30_000)
+  assert.equal(job.state, 'running')
+  server.expire(job)
+  server.submit('q', 'new')
+  late.open()
+  await server.untilState(job, 'completed')
+  assert.deepEqual(begun.toSorted(), ['new', 'old'], 'each was begun once, the old one when it was claimed again')
+  assert.deepEqual(job.outcomes, ['completed'])
 })
 
 test('However handlers and claims overlap, all slots are used and never more.', async (t) => {
@@ -118,6 +158,17 @@ test('A server that answers at once that there is nothing is not asked without e
   assert.ok(server.callsOf('claim').length < 10, `${server.callsOf('claim').length} calls in 5 s`)
   await clock.advance(200_000)
   assert.equal(job.state, 'completed')
+})
+
+test('A server that answers at the end of a short wait is asked again at once.', async (t) => {
+  const { server, worker, clock } = setUpWithClock(t, { leaseSeconds: 1, process: () => true })
+  await worker.start()
+  for (let asked = 1; asked <= 10; asked++) {
+    await server.until(() => server.pollsWaiting === 1)
+    assert.equal(server.callsOf('claim').length, asked)
+    await clock.advance(500)
+    server.answerPolls()
+  }
 })
 
 test('A failing claim is repeated with growing pauses up to 10 s, and the outage is logged once, as is its end.', async (t) => {

@@ -310,3 +310,23 @@ test('A claim’s answer may say to drain as well.', async (t) => {
   await worker.run()
   assert.equal(server.callsOf('claim').length, 1)
 })
+
+test('A heartbeat that failed is sent again at once when another call finds the server back.', async (t) => {
+  const done = gate()
+  const { server, worker, clock } = setUpWithClock(t, {
+    leaseSeconds: 60,
+    process: ({ body }) => (body === 'long' ? done.opened : true),
+  })
+  for (let call = 0; call < 6; call++) server.intercept('heartbeat', () => Promise.reject(new Error('down')))
+  server.submit('q', 'long')
+  await worker.start()
+  // Beats at 20, 20.1, 20.3, 20.7, 21.5 and 23.1 s; by itself it would try again at 26.3 s.
+  await clock.advance(23_200)
+  assert.equal(server.callsOf('heartbeat').length, 6)
+  server.intercept('report', () => Promise.reject(new Error('down')))
+  const short = server.submit('q', 'short')
+  await clock.advance(100)
+  assert.equal(short.state, 'completed')
+  assert.equal(server.callsOf('heartbeat').length, 7)
+  done.open()
+})

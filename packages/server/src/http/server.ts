@@ -150,6 +150,8 @@ function serverOptions({ bodyLimit, trustProxy, tls }: HttpOptions, logger: Fast
   const options: FastifyHttpOptions<Server> = {
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
+    // Hardly any request logs anything; a logger for each would cost a microsecond.
+    childLoggerFactory: (parent) => parent,
     bodyLimit,
     trustProxy: trustProxy === false ? false : toTrust(trustProxy),
     rewriteUrl: ({ url = '/' }) => (url.startsWith('/') ? url : toOriginForm(url)),

@@ -121,8 +121,9 @@ test('one damaged page spoils what stands on it and no more', async () => {
   const bytes = await readFile(path)
   const found = bytes.indexOf('needle-250')
   assert.ok(found > 0)
-  const page = found - (found % 4_096)
-  bytes.fill(0x5a, page, page + 4_096)
+  const pageSize = bytes.readUInt16BE(16)
+  const page = found - (found % pageSize)
+  bytes.fill(0x5a, page, page + pageSize)
   await writeFile(path, bytes)
   await withStorage(path, async (storage) => {
     await assert.rejects(storage.requests.find({ ids: range(1, 500) }), { code: 'storage_corrupt' })

@@ -1,14 +1,14 @@
 import { Worker } from 'node:worker_threads'
 import type { Database } from './database.ts'
 
-/** Begin to move pages when the log holds so many (of 4 KiB). */
+/** Begin to move pages when the log holds so many (of 8 KiB). */
 const START_AT = 1_000
 
 /** Writes wait for the thread when the log holds so many, 32 MiB. */
-const STOP_AT = 8_000
+const STOP_AT = 4_000
 
 /** The writer moves the last pages itself once they are so few: then the log is begun anew. */
-const FINISH_AT = 100
+const FINISH_AT = 50
 
 /** After so many rounds the writer is faster than the thread, and finishes however many pages are left. */
 const ROUNDS = 8

@@ -62,7 +62,7 @@ export class SqliteMigrations implements MigrationStore {
       this.#db.run('COMMIT')
       return due.map(({ version }) => version)
     } catch (error) {
-      if (this.#db.connection.isTransaction) this.#db.run('ROLLBACK')
+      this.#db.rollback()
       throw error
     }
   }

@@ -4,7 +4,7 @@ import type { CapturedRequest } from '../../../model/request.ts'
 import type { Page } from '../../contract/page.ts'
 import type { Idempotency, NewRequest, RequestStore, Submitted } from '../../contract/requests.ts'
 import type { ItemResult } from '../../contract/storage.ts'
-import type { Database, Value } from './database.ts'
+import type { Database } from './database.ts'
 import { deleteRequest, findUnique, insertLabels } from './job-rows.ts'
 import { listIds } from './listing.ts'
 import { formatMeta, parseMeta } from './meta.ts'
@@ -26,9 +26,7 @@ export class SqliteRequests implements RequestStore {
 
   submit({ now, items }: Params<'submit'>): Promise<readonly Submitted[]> {
     return this.#writer.write((transaction) => {
-      const rows = new JobRows(transaction.db)
-      const submitted = items.map((item) => submit(transaction, rows, item, now))
-      rows.flush()
+      const submitted = items.map((item) => submit(transaction, item, now))
       transaction.lanes.balance(now)
       return submitted
     })
@@ -70,7 +68,7 @@ export class SqliteRequests implements RequestStore {
   }
 }
 
-function submit(transaction: Transaction, rows: JobRows, item: NewRequest, now: Instant): Submitted {
+function submit(transaction: Transaction, item: NewRequest, now: Instant): Submitted {
   const { db } = transaction
   if (item.idempotency !== null) {
     const earlier = findEarlier(db, item.idempotency, now)
@@ -78,7 +76,6 @@ function submit(transaction: Transaction, rows: JobRows, item: NewRequest, now: 
   }
   const queue = item.queue === null ? null : transaction.queue(item.queue, now)
   if (queue !== null && item.job !== null && item.job.uniqueKey !== null) {
-    rows.flush()
     const holder = findUnique(db, queue, item.job.uniqueKey)
     if (holder !== null) return { id: holder, hasJob: true, outcome: 'existing' }
   }
@@ -86,7 +83,7 @@ function submit(transaction: Transaction, rows: JobRows, item: NewRequest, now: 
   const { id, at } = transaction.nextRequest(now)
   const content = storeContent(db, id, item)
   if (queue === null) db.run(INSERT_WITHOUT_JOB, id, at, content.meta, content.body)
-  else insertJob(transaction, rows, queue, { id, at, ...content }, item, now)
+  else insertJob(transaction, queue, { id, at, ...content }, item, now)
   if (item.idempotency !== null) {
     const { key, fingerprint, expiresAt } = item.idempotency
     db.run(INSERT_IDEMPOTENCY, key, fingerprint, id, queue === null ? 0 : 1, expiresAt)
@@ -112,7 +109,7 @@ function storeContent(db: Database, id: number, item: NewRequest): Content {
   const { body } = item
   const meta = formatMeta(item)
   if ((meta?.length ?? 0) + body.length <= INLINE_UP_TO) return { meta, body }
-  db.run('INSERT INTO octoflow_bodies (id, meta, body) VALUES (?, ?, ?)', id, meta, body)
+  db.insert('octoflow_bodies', BODY_COLUMNS, id, meta, body)
   return STORED_APART
 }
 
@@ -123,7 +120,6 @@ interface Row extends Content {
 
 function insertJob(
   transaction: Transaction,
-  rows: JobRows,
   queue: QueueRow,
   { id, at, meta, body }: Row,
   item: NewRequest,
@@ -134,34 +130,12 @@ function insertJob(
   const { priority, concurrencyKey, uniqueKey, maxAttempts, labels } = job
   const stage = pendingStage(job.runAt ?? now, concurrencyKey, now)
   const options = formatOptions(job)
-  rows.add(id, queue.id, stage, priority, job.runAt ?? at, at, concurrencyKey, uniqueKey, maxAttempts, options, meta, body)
-  if (labels !== null) insertLabels(transaction.db, id, labels)
+  const { db } = transaction
+  const row = [id, queue.id, stage, priority, job.runAt ?? at, at, concurrencyKey, uniqueKey, maxAttempts, options, meta, body]
+  db.insert('octoflow_requests', COLUMNS, ...row)
+  if (labels !== null) insertLabels(db, id, labels)
   transaction.move(queue, concurrencyKey, null, stage)
   transaction.stats(queue, now).submitted++
-}
-
-/** The rows that one verb inserts, several with each statement: a statement costs about as much as a row. */
-class JobRows {
-  readonly #db: Database
-  #values: Value[] = []
-
-  constructor(db: Database) {
-    this.#db = db
-  }
-
-  add(...row: Value[]): void {
-    this.#values.push(...row)
-    if (this.#values.length < ROWS_AT_ONCE * COLUMNS.length) return
-    this.#db.run(INSERT_MANY, ...this.#values)
-    this.#values = []
-  }
-
-  /** To be called before the rows are read. */
-  flush(): void {
-    for (let at = 0; at < this.#values.length; at += COLUMNS.length)
-      this.#db.run(INSERT_ONE, ...this.#values.slice(at, at + COLUMNS.length))
-    this.#values = []
-  }
 }
 
 /** The answer to give to a repeated submit; `null` if the key is new. */
@@ -188,7 +162,7 @@ function findRequest(db: Database, id: number): CapturedRequest | null {
   return { id, receivedAt, ...parseMeta(record.meta), body, queue, handled: handled === 1 }
 }
 
-const ROWS_AT_ONCE = 10
+const BODY_COLUMNS = ['id', 'meta', 'body']
 
 const COLUMNS = [
   'id',
@@ -204,15 +178,6 @@ const COLUMNS = [
   'meta',
   'body',
 ]
-
-const insertRows = (count: number): string =>
-  `INSERT INTO octoflow_requests (${COLUMNS.join()}) VALUES ${Array(count)
-    .fill(`(${COLUMNS.map(() => '?').join()})`)
-    .join()}`
-
-const INSERT_ONE = insertRows(1)
-
-const INSERT_MANY = insertRows(ROWS_AT_ONCE)
 
 const INSERT_WITHOUT_JOB = 'INSERT INTO octoflow_requests (id, received_at, meta, body) VALUES (?, ?, ?, ?)'
 

@@ -93,16 +93,11 @@ export class Writer {
       transaction.flush()
       this.#db.run('COMMIT')
     } catch (error) {
-      this.#rollBack()
+      this.#db.rollback()
       return error ?? new Error('a write threw nothing')
     }
     for (const [index, task] of group.entries()) task.resolve(results[index] as never)
     for (const { queue, count } of transaction.ready()) for (const listener of this.#listeners) listener(queue, count)
     return null
-  }
-
-  #rollBack(): void {
-    // SQLite has rolled back by itself after some errors, a full disk among them.
-    if (this.#db.connection.isTransaction) this.#db.run('ROLLBACK')
   }
 }

@@ -101,7 +101,7 @@ export class HandlerHost extends Service {
       await worker.start()
     } catch (error) {
       if (!(error instanceof WorkerError)) throw error
-      throw new OctoflowError('handler_invalid', { file: path, reason: error.message }, { cause: error })
+      throw new OctoflowError('handler_invalid', { file: path, reason: error.message.replace(/\.$/, '') }, { cause: error })
     }
     this.#workers.set(queue, { path, worker })
     this.#logger.info({ queue, path, isolation }, 'handler started')

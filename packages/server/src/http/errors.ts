@@ -25,7 +25,7 @@ export function answerWithMessage(
 /** Sets status and headers, which do not depend on the form. */
 function prepareAnswer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): OctoflowError {
   const error = toOctoflowError(thrown, request)
-  if (error.code === 'internal') request.log.error({ err: thrown }, 'unexpected error')
+  if (error.code === 'internal') request.log.error({ err: thrown, requestId: request.id }, 'unexpected error')
   const wait = retryAfter(error)
   if (wait !== null) reply.header('retry-after', wait)
   if (error.entry.status === 401) reply.header('www-authenticate', 'Bearer')

@@ -16,6 +16,9 @@ export interface OidcOptions {
 /** Signatures that take a private key. An issuer's public key must never serve as the secret of a symmetric one. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 
+/** Errors of jose that concern the published keys and not the token. */
+const ISSUERS_FAULTS = ['ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID', 'ERR_JOSE_GENERIC']
+
 const CLOCK_TOLERANCE_S = 5
 const DISCOVERY_TIMEOUT_MS = 5_000
 
@@ -58,7 +61,9 @@ export class OidcVerifier implements TokenVerifier {
       return payload
     } catch (error) {
       if (error instanceof OctoflowError) throw error
-      if (error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError)) throw this.#unreachable(error)
+      // jose has no class of its own for a key set that is not answered with 200, or not with JSON.
+      const ofIssuer = error instanceof errors.JOSEError && ISSUERS_FAULTS.includes(error.code)
+      if (ofIssuer || !(error instanceof errors.JOSEError)) throw this.#unreachable(error)
       this.#options.logger.debug({ reason: (error as Error).message }, 'a token was refused')
       return null
     }

@@ -57,6 +57,10 @@ const ACTS: Readonly<Record<string, Act>> = {
     before: ({ submit }) => submit({ runAt: after(600) }),
     act: ({ storage }, id) => storage.jobs.edit({ now: NOW, id, change: { runAt: NOW }, note: '' }),
   },
+  'a delayed job is brought forward to a time that is still to come': {
+    before: ({ submit }) => submit({ runAt: after(600) }),
+    act: ({ storage }, id) => storage.jobs.edit({ now: NOW, id, change: { runAt: after(60) }, note: '' }),
+  },
   'a paused queue is resumed': { before: pausedWith({}), act: ({ configure }) => configure({ paused: false }) },
   'a paused queue that has only delayed jobs is resumed': {
     before: pausedWith({ runAt: after(60) }),

@@ -1,12 +1,13 @@
 import { OctoflowError } from '../../errors/octoflow-error.ts'
 import type { Instant } from '../../lib/time.ts'
-import type { ApiKey, Principal, QueueScope, Role } from '../../model/access.ts'
+import { type ApiKey, inScope, type Principal, type QueueScope, type Role } from '../../model/access.ts'
 import type { Ports } from '../ports.ts'
 import { digest, newToken, tokenFor } from './tokens.ts'
 
 export interface NewKey {
   readonly name: string
   readonly role: Role
+  /** `null` for those of whoever makes the key. */
   readonly queues: QueueScope
   readonly expiresAt: Instant | null
 }
@@ -17,7 +18,7 @@ export interface KeyWithToken {
   readonly token: string
 }
 
-/** Making and unmaking API keys. */
+/** Making and unmaking API keys. Who is limited to some queues has to do with no key that reaches beyond them. */
 export class Keys {
   readonly #ports: Ports
   readonly #listeners = new Set<() => void>()
@@ -26,16 +27,21 @@ export class Keys {
     this.#ports = ports
   }
 
-  list(): Promise<readonly ApiKey[]> {
-    return this.#ports.storage.access.list()
+  async list(scope: QueueScope): Promise<readonly ApiKey[]> {
+    const keys = await this.#ports.storage.access.list()
+    return keys.filter(({ queues }) => isWithin(queues, scope))
   }
 
+  /** @throws `queue_out_of_scope` */
   async create(wanted: NewKey, by: Principal): Promise<KeyWithToken> {
+    const queues = wanted.queues ?? by.queues
+    const other = queues?.find((queue) => !inScope(by.queues, queue))
+    if (other !== undefined) throw new OctoflowError('queue_out_of_scope', { queue: other })
     const now = this.#ports.clock.now()
     if (wanted.expiresAt !== null && wanted.expiresAt <= now)
       throw new OctoflowError('invalid_body', { reason: 'expiresAt lies in the past' })
     const { id, token } = newToken()
-    const key: ApiKey = { ...wanted, id, createdAt: now, createdBy: by.name, lastUsedAt: null }
+    const key: ApiKey = { ...wanted, queues, id, createdAt: now, createdBy: by.name, lastUsedAt: null }
     await this.#ports.storage.access.create({ key, hash: digest(token) })
     this.#ports.logger.info({ key: id, role: key.role, by: by.name }, 'API key created')
     return { key, token }
@@ -43,6 +49,7 @@ export class Keys {
 
   /** Gives a key a new text; the old one is void from now on. @throws `key_not_found` */
   async rotate(id: string, by: Principal): Promise<KeyWithToken> {
+    await this.#checkScope(id, by.queues)
     const token = tokenFor(id)
     const key = await this.#ports.storage.access.rotate({ id, hash: digest(token) })
     this.#changed({ key: id, by: by.name }, 'API key rotated')
@@ -51,6 +58,7 @@ export class Keys {
 
   /** @throws `key_not_found` */
   async delete(id: string, by: Principal): Promise<void> {
+    await this.#checkScope(id, by.queues)
     await this.#ports.storage.access.delete({ id })
     this.#changed({ key: id, by: by.name }, 'API key deleted')
   }
@@ -60,8 +68,17 @@ export class Keys {
     this.#listeners.add(listener)
   }
 
+  async #checkScope(id: string, scope: QueueScope): Promise<void> {
+    if (scope === null) return
+    const keys = await this.list(scope)
+    if (!keys.some((key) => key.id === id)) throw new OctoflowError('key_not_found', { id })
+  }
+
   #changed(fields: object, message: string): void {
     this.#ports.logger.info(fields, message)
     for (const listener of this.#listeners) listener()
   }
 }
+
+const isWithin = (queues: QueueScope, scope: QueueScope): boolean =>
+  scope === null || queues?.every((queue) => scope.includes(queue)) === true

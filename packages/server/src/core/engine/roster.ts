@@ -2,7 +2,7 @@ import { OctoflowError } from '../../errors/octoflow-error.ts'
 import type { CancelTimer } from '../../lib/clock.ts'
 import { Service } from '../../lib/service.ts'
 import { type Instant, SECOND } from '../../lib/time.ts'
-import { inScope, type QueueScope } from '../../model/access.ts'
+import { inScope, type Principal, type QueueScope } from '../../model/access.ts'
 import { isAlive, WORKER_GONE_AFTER, type WorkerInfo } from '../../model/worker.ts'
 import type { Ports } from '../ports.ts'
 
@@ -58,29 +58,45 @@ export class Roster extends Service {
     return workers.filter((worker) => worker.queues.includes(queue) && this.isAlive(worker)).length
   }
 
+  /** Those that serve a queue of the scope, with no other queues than its. */
   async list(scope: QueueScope): Promise<readonly WorkerInfo[]> {
+    const workers = await this.#all()
+    if (scope === null) return workers
+    return workers
+      .map((worker) => ({ ...worker, queues: worker.queues.filter((queue) => inScope(scope, queue)) }))
+      .filter(({ queues }) => queues.length > 0)
+  }
+
+  async #all(): Promise<readonly WorkerInfo[]> {
     const now = this.#ports.clock.now()
     const stored = this.#ports.storage.capabilities.shared
       ? await this.#ports.storage.workers.list({ since: now - WORKER_GONE_AFTER })
       : []
     const merged = new Map(stored.map((worker) => [worker.id, worker]))
     for (const worker of this.#known.values()) merged.set(worker.id, toInfo(worker))
-    return [...merged.values()]
-      .filter((worker) => scope === null || worker.queues.some((queue) => inScope(scope, queue)))
-      .sort((a, b) => a.id.localeCompare(b.id))
+    return [...merged.values()].sort((a, b) => a.id.localeCompare(b.id))
   }
 
   isAlive(worker: WorkerInfo): boolean {
     return isAlive(worker, this.#ports.clock.now())
   }
 
-  /** @throws `worker_not_found` */
-  async setDraining(id: string, draining: boolean): Promise<void> {
+  /** @throws `worker_not_found`, and `queue_out_of_scope` for a worker that serves others' queues too */
+  async setDraining(id: string, draining: boolean, by: Principal): Promise<void> {
     await this.#flush()
+    await this.#checkScope(id, by.queues)
     const stored = await this.#ports.storage.workers.setDraining({ id, draining })
     const worker = this.#known.get(id)
     if (!stored && worker === undefined) throw new OctoflowError('worker_not_found', { worker: id })
     if (worker !== undefined) worker.draining = draining
+  }
+
+  async #checkScope(id: string, scope: QueueScope): Promise<void> {
+    if (scope === null) return
+    const { queues = [] } = (await this.#all()).find((worker) => worker.id === id) ?? {}
+    if (!queues.some((queue) => inScope(scope, queue))) throw new OctoflowError('worker_not_found', { worker: id })
+    const other = queues.find((queue) => !inScope(scope, queue))
+    if (other !== undefined) throw new OctoflowError('queue_out_of_scope', { queue: other })
   }
 
   protected override async onStart(): Promise<void> {

@@ -1,5 +1,5 @@
 import { OctoflowError } from '../../errors/octoflow-error.ts'
-import type { Principal, QueueScope } from '../../model/access.ts'
+import { inScope, type Principal, type QueueScope } from '../../model/access.ts'
 import type { JobFilter } from '../../model/job-filter.ts'
 import type { Operation, OperationAction } from '../../model/operation.ts'
 import type { Page, PageRequest } from '../../storage/contract/page.ts'
@@ -15,7 +15,13 @@ export class Operations {
     this.#ports = ports
   }
 
+  /**
+   * On all queues of the caller where the filter names none.
+   * @throws `queue_out_of_scope`
+   */
   async start(action: OperationAction, filter: JobFilter, by: Principal): Promise<Operation> {
+    const other = filter.queues?.find((queue) => !inScope(by.queues, queue))
+    if (other !== undefined) throw new OctoflowError('queue_out_of_scope', { queue: other })
     const now = this.#ports.clock.now()
     const scoped = withinScope(filter, by.queues)
     const operation = await this.#ports.storage.operations.create({ now, action, filter: scoped, by: by.name })

@@ -23,6 +23,7 @@ export class Leadership extends Service {
   readonly #listeners: TermListener[] = []
   #leader = false
   #cancelTimer: CancelTimer = () => {}
+  #contending: Promise<void> = Promise.resolve()
 
   /** @param holder a name that no other server has. */
   constructor(ports: Ports, holder: string) {
@@ -47,6 +48,8 @@ export class Leadership extends Service {
 
   protected override async onStop(): Promise<void> {
     this.#cancelTimer()
+    // Or it would take up again what is given up here.
+    await this.#contending
     if (this.#leader && this.#ports.storage.capabilities.shared)
       await this.#ports.storage.leader
         .resign({ holder: this.#holder })
@@ -56,7 +59,7 @@ export class Leadership extends Service {
 
   #schedule(): void {
     this.#cancelTimer = this.#ports.clock.after(RENEW_EVERY, () => {
-      void this.#contend().finally(() => {
+      this.#contending = this.#contend().finally(() => {
         if (this.running) this.#schedule()
       })
     })

@@ -100,7 +100,6 @@ class Chore {
   #active = false
   #round: Promise<void> = Promise.resolve()
   #cancelTimer: CancelTimer = () => {}
-  #resting = false
 
   constructor(ports: Ports, name: string, every: Duration, batch: () => Promise<boolean>) {
     this.#ports = ports
@@ -115,11 +114,9 @@ class Chore {
     this.#begin()
   }
 
-  /** Ends the pause. */
+  /** Ends the pause; a round under way may have looked too early, so another one follows it. */
   now(): void {
-    if (!this.#active || !this.#resting) return
-    this.#cancelTimer()
-    this.#begin()
+    if (this.#active) this.#begin()
   }
 
   async stop(): Promise<void> {
@@ -128,9 +125,10 @@ class Chore {
     await this.#round
   }
 
+  /** One round at a time: one that was under way when the chore was stopped may still be when it is started again. */
   #begin(): void {
-    this.#resting = false
-    this.#round = this.#doRound()
+    this.#cancelTimer()
+    this.#round = this.#round.then(() => this.#doRound())
   }
 
   async #doRound(): Promise<void> {
@@ -140,7 +138,7 @@ class Chore {
       this.#ports.logger.error({ err: error, chore: this.#name }, 'maintenance failed; it is tried again')
     }
     if (!this.#active) return
-    this.#resting = true
+    this.#cancelTimer()
     this.#cancelTimer = this.#ports.clock.after(this.#every, () => this.#begin())
   }
 }

@@ -70,11 +70,11 @@ export class Transaction {
 
   /** The part of `move` that concerns the queue. */
   count(queue: QueueRow, from: Stage | null, to: Stage | null): void {
+    if (to === Stage.scheduled) queue.nextTimeMoved = true
     if (from === to) return
     if (from !== null) queue.counts[from]!--
     if (to !== null) queue.counts[to]!++
     if (to === Stage.ready) queue.becameReady++
-    if (to === Stage.scheduled) queue.nextTimeMoved = true
     if (from === Stage.running) queue.placesFreed++
     queue.countsChanged = true
   }

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { CreatedKey, Operation } from '@octoflow/protocol'
+import type { Answer } from '../support/client.ts'
+import { createKey } from '../support/keys.ts'
+import { startOctoflow } from '../support/octoflow.ts'
+import {
+  bodyOf,
+  claim,
+  detail,
+  expectProblem,
+  expectStatus,
+  finish,
+  finishedOperation,
+  ids,
+  type Listed,
+  QUEUE,
+  range,
+  read,
+  submit,
+} from './native.ts'
+
+const keyed = (key: string) => ({ 'idempotency-key': key })
+
+test('A submit that is repeated with its Idempotency-Key makes one job, whatever became of that.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const call = { json: { queue: QUEUE, payload: 1 }, headers: keyed('k1') }
+  assert.deepEqual(bodyOf(await client.post('/api/v1/jobs', call), 201), { id: 1, queue: QUEUE, outcome: 'created' })
+  await claim(client)
+  assert.deepEqual(bodyOf(await client.post('/api/v1/jobs', call), 200), { id: 1, queue: QUEUE, outcome: 'repeated' })
+  const other = { ...call, json: { queue: QUEUE, payload: 2 } }
+  expectProblem(await client.post('/api/v1/jobs', other), 422, 'idempotency_key_reused')
+  assert.deepEqual(await ids(client, '/jobs'), [1])
+})
+
+test('A hundred submits at once with one Idempotency-Key make one job.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const call = { json: { queue: QUEUE }, headers: keyed('k') }
+  const answers = await Promise.all(range(1, 100).map(() => client.post('/api/v1/jobs', call)))
+  assert.equal(answers.filter(({ status }) => status === 201).length, 1)
+  assert.deepEqual(new Set(answers.map((answer) => (answer.json as { id: number }).id)), new Set([1]))
+})
+
+test('A batch that is repeated gives the same ids in the same places.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const call = { json: { jobs: [{ queue: 'a' }, { queue: '' }, { queue: 'b' }] }, headers: keyed('k') }
+  const idsOf = (answer: Answer) => (answer.json as { jobs: { id?: number }[] }).jobs.map(({ id }) => id)
+  const first = await client.post('/api/v1/jobs', call)
+  const second = await client.post('/api/v1/jobs', call)
+  assert.deepEqual([first.status, second.status], [201, 200])
+  assert.deepEqual(idsOf(second), idsOf(first))
+  assert.equal((await ids(client, '/jobs')).length, 2)
+})
+
+test('Two callers may choose the same Idempotency-Key; so may two different calls of one.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const [first, second] = [await createKey(client, { role: 'producer' }), await createKey(client, { role: 'producer' })]
+  for (const key of [first, second])
+    expectStatus(await client.post('/api/v1/jobs', { key, json: { queue: QUEUE }, headers: keyed('k') }), 201)
+  expectStatus(await client.post('/api/v1/jobs/1/cancel', { headers: keyed('k') }), 200)
+  expectStatus(await client.post('/api/v1/jobs/2/cancel', { headers: keyed('k') }), 200)
+})
+
+test('A repeated call gets the answer of the first one, success or not, and is carried out once.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const id = await finish(client, 'dead')
+  const retry = () => client.post(`/api/v1/jobs/${id}/retry`, { headers: keyed('r') })
+  const first = expectStatus(await retry(), 200)
+  const repeated = await retry()
+  assert.deepEqual([repeated.status, repeated.json], [200, first.json])
+  assert.match(repeated.headers.get('content-type')!, /^application\/json/)
+  const cancelled = () => client.post('/api/v1/jobs/99/cancel', { headers: keyed('c') })
+  const refused = expectProblem(await cancelled(), 404, 'job_not_found')
+  assert.deepEqual(expectProblem(await cancelled(), 404, 'job_not_found'), refused)
+
+  const operate = () =>
+    client.post('/api/v1/operations', { json: { action: 'cancel', filter: { ids: [id] } }, headers: keyed('o') })
+  const operation = bodyOf<Operation>(await operate(), 202)
+  assert.equal((await finishedOperation(client, operation.id)).changed, 1)
+  assert.deepEqual(bodyOf(await operate(), 202), operation)
+  assert.equal((await read<Listed<Operation>>(client, '/operations')).items.length, 1)
+
+  const event = () => client.post(`/api/v1/jobs/${id}/events`, { json: { message: 'once' }, headers: keyed('e') })
+  assert.deepEqual(bodyOf(await event(), 201), bodyOf(await event(), 201))
+  const events = (await read<Listed<{ message: string }>>(client, `/jobs/${id}/events`)).items
+  assert.equal(events.filter(({ message }) => message === 'once').length, 1)
+
+  const pause = (paused: boolean, key: string) =>
+    client.patch(`/api/v1/queues/${QUEUE}`, { json: { paused }, headers: keyed(key) })
+  for (const [paused, key] of [
+    [true, 'p1'],
+    [false, 'p2'],
+    [true, 'p1'],
+  ] as const)
+    expectStatus(await pause(paused, key), 200)
+  assert.equal((await read<{ paused: boolean }>(client, `/queues/${QUEUE}`)).paused, false)
+})
+
+test('A delete that is repeated with its Idempotency-Key is 204 again.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const id = await submit(client)
+  const remove = () => client.delete(`/api/v1/jobs/${id}`, { headers: keyed('d') })
+  for (const answer of [await remove(), await remove()]) {
+    expectStatus(answer, 204)
+    assert.equal(answer.text, '')
+  }
+  expectProblem(await client.delete(`/api/v1/jobs/${id}`), 404, 'job_not_found')
+})
+
+test('An Idempotency-Key used for another body of the same call is 422.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const id = await submit(client)
+  const patch = (priority: number) => client.patch(`/api/v1/jobs/${id}`, { json: { priority }, headers: keyed('p') })
+  expectStatus(await patch(1), 200)
+  expectProblem(await patch(2), 422, 'idempotency_key_reused')
+  assert.equal((await detail(client, id)).priority, 1)
+})
+
+test('Of many calls at once with one Idempotency-Key, one is carried out; the others get its answer or are told to wait.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const call = { json: { action: 'cancel', filter: { queue: QUEUE } }, headers: keyed('k') }
+  const answers = await Promise.all(range(1, 30).map(() => client.post('/api/v1/operations', call)))
+  for (const answer of answers.filter(({ status }) => status !== 202)) {
+    expectProblem(answer, 409, 'idempotency_key_in_use')
+    assert.ok(Number(answer.headers.get('retry-after')) > 0)
+  }
+  assert.equal((await read<Listed<Operation>>(client, '/operations')).items.length, 1)
+})
+
+test('A key made with an Idempotency-Key is made once, and its text is not shown again.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const call = { json: { name: 'a', role: 'viewer' }, headers: keyed('k') }
+  const { key, id } = bodyOf<CreatedKey>(await client.post('/api/v1/keys', call), 201)
+  expectProblem(await client.post('/api/v1/keys', call), 409, 'idempotency_answer_gone')
+  assert.equal((await read<Listed<object>>(client, '/keys')).items.length, 1)
+  const rotate = () => client.post(`/api/v1/keys/${id}/rotate`, { headers: keyed('r') })
+  const rotated = bodyOf<CreatedKey>(await rotate())
+  assert.notEqual(rotated.key, key)
+  expectProblem(await rotate(), 409, 'idempotency_answer_gone')
+  expectStatus(await client.get('/api/v1/me', { key: rotated.key }), 200)
+})
+
+test('A call that does not fit leaves its Idempotency-Key free for the mended one.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const id = await submit(client)
+  const patch = (json: object) => client.patch(`/api/v1/jobs/${id}`, { json, headers: keyed('k') })
+  expectProblem(await patch({ priority: 77 }), 400, 'invalid_body')
+  expectStatus(await patch({ priority: 7 }), 200)
+})
+
+test('An Idempotency-Key of 256 characters is accepted, a longer one is 400.', async (t) => {
+  const { client } = await startOctoflow(t)
+  for (const [length, status] of [
+    [256, 201],
+    [257, 400],
+  ] as const)
+    for (const path of ['/api/v1/jobs', '/api/v1/keys']) {
+      const json = path.endsWith('jobs') ? { queue: QUEUE } : { name: 'a', role: 'viewer' }
+      expectStatus(await client.post(path, { json, headers: keyed('x'.repeat(length)) }), status)
+    }
+})
+
+test('Answers under an Idempotency-Key are kept over a restart.', async (t) => {
+  const { client, server } = await startOctoflow(t)
+  const id = await finish(client, 'dead')
+  const path = `/api/v1/jobs/${id}/retry`
+  const first = expectStatus(await client.post(path, { headers: keyed('k') }), 200)
+  await server.kill()
+  const { client: again } = await startOctoflow(t, { data: server.data })
+  assert.deepEqual(bodyOf(await again.post(path, { headers: keyed('k') })), first.json)
+  expectProblem(await again.post(path, { headers: keyed('another') }), 409, 'job_not_finished')
+})

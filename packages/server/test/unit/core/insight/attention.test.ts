@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Roster } from '../../../../src/core/engine/roster.ts'
+import { Attention, type HostState } from '../../../../src/core/insight/attention.ts'
+import { Queues } from '../../../../src/core/jobs/queues.ts'
+import { HOUR, SECOND } from '../../../../src/lib/time.ts'
+import { FAILED, NOW } from '../../../conformance/harness.ts'
+import { type Core, openCore } from '../core.ts'
+
+const MEBIBYTE = 1024 ** 2
+
+const HEALTHY: HostState = { diskFree: async () => 50 * 1024 * MEBIBYTE, clockStep: () => null }
+
+const attentionOf = (core: Core, host: Partial<HostState> = {}): Attention =>
+  new Attention(core.ports, new Queues(core.ports, new Roster(core.ports)), { ...HEALTHY, ...host })
+
+const codesOf = async (attention: Attention): Promise<string[]> =>
+  (await attention.items(null)).map(({ code, severity }) => `${severity} ${code}`)
+
+test('A disk that fills up needs a look, and one that is nearly full at once.', async () => {
+  await using core = await openCore()
+  for (const [mebibytes, expected] of [
+    [1_024, []],
+    [1_023, ['warning disk_low']],
+    [128, ['warning disk_low']],
+    [127, ['critical disk_low']],
+    [null, []],
+  ] as const) {
+    const free = mebibytes === null ? null : mebibytes * MEBIBYTE
+    assert.deepEqual(await codesOf(attentionOf(core, { diskFree: async () => free })), expected, `${mebibytes} MiB`)
+  }
+})
+
+test('A step of the clock is told with its direction and size.', async () => {
+  await using core = await openCore()
+  for (const [by, words] of [
+    [90 * SECOND, 'forward by 1 min 30 s'],
+    [-2 * HOUR, 'back by 2 h'],
+  ] as const) {
+    const [item] = await attentionOf(core, { clockStep: () => ({ at: NOW, by }) }).items(null)
+    assert.equal(item!.code, 'clock_stepped')
+    assert.ok(item!.message.includes(words), item!.message)
+  }
+})
+
+test('The gravest comes first.', async () => {
+  await using core = await openCore()
+  await core.db.finish('dead')
+  const attention = attentionOf(core, { diskFree: async () => 0, clockStep: () => ({ at: NOW, by: SECOND }) })
+  assert.deepEqual(await codesOf(attention), ['critical disk_low', 'warning dead_letters', 'info clock_stepped'])
+})
+
+test('A queue is failing when half of at least ten attempts of the last hour failed.', async () => {
+  await using core = await openCore()
+  const attention = attentionOf(core)
+  for (let n = 0; n < 9; n++) await core.db.report(await core.db.start({ maxAttempts: 99 }), FAILED)
+  assert.ok(!(await codesOf(attention)).includes('warning queue_failing'), 'nine say nothing yet')
+  await core.db.report(await core.db.start({ maxAttempts: 99 }), FAILED)
+  assert.ok((await codesOf(attention)).includes('warning queue_failing'))
+  await core.clock.advance(2 * HOUR)
+  assert.ok(!(await codesOf(attention)).includes('warning queue_failing'), 'what is long ago is forgotten')
+})

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Operations } from '../../../../src/core/jobs/operations.ts'
+import { Leadership } from '../../../../src/core/leadership/leadership.ts'
+import { Maintenance } from '../../../../src/core/maintenance/maintenance.ts'
+import type { Ports } from '../../../../src/core/ports.ts'
+import { DAY, type Duration, MINUTE, SECOND } from '../../../../src/lib/time.ts'
+import { range } from '../../../conformance/harness.ts'
+import { ADMIN, type Core, Gate, openCore, replacing } from '../core.ts'
+import { idle } from '../manual-clock.ts'
+
+/** Longer than leases are prolonged when a server takes over. */
+const GRACE = 13 * SECOND
+
+async function maintain(core: Core, ports: Ports = core.ports, retention: Duration | null = null) {
+  const operations = new Operations(ports)
+  const leadership = await core.run(new Leadership(ports, 'a'))
+  const maintenance = await core.run(new Maintenance(ports, { leadership, operations }, retention))
+  return { operations, leadership, maintenance }
+}
+
+test('A job whose lease has run out is taken back within a second.', async () => {
+  await using core = await openCore()
+  await maintain(core)
+  await core.clock.advance(GRACE)
+  const { id } = await core.db.start({}, { now: core.clock.now(), lease: 5 * SECOND })
+  await core.clock.advance(4 * SECOND)
+  assert.equal(await core.db.state(id), 'running')
+  await core.clock.advance(2 * SECOND)
+  assert.equal(await core.db.state(id), 'pending')
+  assert.deepEqual(core.logger.troubles, ['took back jobs whose lease ran out'])
+})
+
+test('When a server takes over, no lease ends for 12 seconds: its workers could not reach one.', async () => {
+  await using core = await openCore()
+  const { id } = await core.db.start({}, { lease: SECOND })
+  await core.clock.advance(60 * SECOND)
+  await maintain(core)
+  await core.clock.advance(11 * SECOND)
+  assert.equal(await core.db.state(id), 'running')
+  await core.clock.advance(3 * SECOND)
+  assert.equal(await core.db.state(id), 'pending')
+})
+
+test('Any number of lost jobs is taken back at once, not one batch a second.', async () => {
+  await using core = await openCore()
+  await maintain(core)
+  await core.clock.advance(GRACE)
+  await core.db.submitAll(new Array(1_000).fill({}))
+  await core.db.claim({ limit: 1_000, now: core.clock.now(), lease: SECOND })
+  await core.clock.advance(3 * SECOND)
+  assert.deepEqual(await core.db.counts(), { ready: 1_000 })
+})
+
+test('What has outlived its retention is deleted, however much it is.', async () => {
+  await using core = await openCore()
+  await core.db.submitAll(new Array(1_000).fill({}))
+  await core.storage.jobs.cancel({ now: core.clock.now(), ids: range(1, 1_000), reason: '', note: '' })
+  const kept = await core.db.submit()
+  await maintain(core, core.ports, DAY)
+  await core.clock.advance(DAY - MINUTE)
+  assert.deepEqual(await core.db.counts(), { ready: 1, cancelled: 1_000 })
+  await core.clock.advance(3 * MINUTE)
+  await idle()
+  assert.deepEqual(await core.db.counts(), { ready: 1 })
+  assert.equal(await core.db.state(kept), 'pending')
+})
+
+test('An operation is carried out as soon as it is asked for.', async () => {
+  await using core = await openCore()
+  const { operations } = await maintain(core)
+  const id = await core.db.submit()
+  await idle()
+  const { id: operation } = await operations.start('cancel', { ids: [id] }, ADMIN)
+  await idle()
+  assert.equal((await operations.find(operation, null)).state, 'completed')
+  assert.equal(await core.db.state(id), 'cancelled')
+})
+
+test('An operation that is asked for while a round is about to find nothing to do is not left lying for a minute.', async () => {
+  await using core = await openCore()
+  const gate = new Gate()
+  const ports = core.portsWith(({ operations }) => ({
+    operations: replacing(operations, {
+      async unfinished() {
+        const found = await operations.unfinished()
+        await gate.pass()
+        return found
+      },
+    }),
+  }))
+  const { operations } = await maintain(core, ports)
+  await gate.reached
+  const { id } = await operations.start('cancel', {}, ADMIN)
+  gate.open()
+  await idle()
+  assert.equal((await operations.find(id, null)).state, 'completed')
+})
+
+test('What fails is logged and tried again.', async () => {
+  await using core = await openCore()
+  let failures = 3
+  const ports = core.portsWith(({ leases }) => ({
+    leases: replacing(leases, {
+      rescue: (params) => (failures-- > 0 ? Promise.reject(new Error('disk full')) : leases.rescue(params)),
+    }),
+  }))
+  await maintain(core, ports)
+  await core.clock.advance(GRACE)
+  const { id } = await core.db.start({}, { now: core.clock.now(), lease: SECOND })
+  await core.clock.advance(3 * SECOND)
+  assert.equal(await core.db.state(id), 'pending')
+  assert.equal(core.logger.troubles.filter((message) => message.startsWith('maintenance failed')).length, 3)
+})
+
+test('A server that loses its lead and takes it again while a round is under way does everything once.', async () => {
+  await using core = await openCore()
+  const gate = new Gate()
+  let rescues = 0
+  let atOnce = 0
+  const ports = core.portsWith(({ leases }) => ({
+    leases: replacing(leases, {
+      async rescue(params) {
+        rescues++
+        assert.equal(++atOnce, 1, 'one round at a time')
+        if (rescues > 1) await gate.pass()
+        const rescued = await leases.rescue(params)
+        atOnce--
+        return rescued
+      },
+    }),
+  }))
+  const { leadership } = await maintain(core, ports)
+  await core.clock.advance(SECOND)
+  await gate.reached
+  await leadership.stop()
+  await leadership.start()
+  gate.open()
+  await idle()
+  const before = rescues
+  await core.clock.advance(60 * SECOND)
+  assert.equal(rescues - before, 60)
+})
+
+test('Once it has stopped, nothing is done any more.', async () => {
+  await using core = await openCore()
+  const { maintenance, operations, leadership } = await maintain(core)
+  await maintenance.stop()
+  const { id } = await operations.start('cancel', {}, ADMIN)
+  await core.clock.advance(10 * MINUTE)
+  assert.equal((await operations.find(id, null)).state, 'running')
+  await leadership.stop()
+  assert.equal(core.clock.timers, 0)
+})

@@ -9,6 +9,9 @@ import { type Report, showMs } from '../report.ts'
 import { type Figures, figuresOf, percentile } from '../runs.ts'
 import { KEY, ServerProcess } from '../server-process.ts'
 
+/** Submits before those that count: the server has just been started. */
+const WARM_UP = 200
+
 /** Time between two submits: the server is idle when the next one comes. */
 const PAUSE_MS = 5
 
@@ -37,7 +40,7 @@ export async function latency({ runs, scale }: BenchOptions): Promise<Report> {
     suite: 'latency',
     title: 'Latency, idle',
     setup: [
-      `${jobs} submits a run, ${PAUSE_MS} ms apart, ${runs} counted runs; from the moment the submit’s answer has been received until the handler’s first line, both read from the machine’s clock`,
+      `${jobs} submits a run after ${WARM_UP} to warm up, ${PAUSE_MS} ms apart, ${runs} counted runs; from the moment the submit’s answer has been received until the handler’s first line, both read from the machine’s clock`,
       'in process: `octoflow serve --handlers`; remote: `@octoflow/worker` in another process than the server, by long poll',
     ],
     bars: [
@@ -50,6 +53,8 @@ export async function latency({ runs, scale }: BenchOptions): Promise<Report> {
   }
 }
 
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
+
 /** The machine's clock in milliseconds, comparable between processes. */
 const now = (): number => performance.timeOrigin + performance.now()
 
@@ -58,12 +63,11 @@ async function measureInProcess(jobs: number): Promise<number[]> {
   writeFileSync(join(directory, 'bench.ts'), 'export const process = () => performance.timeOrigin + performance.now()\n')
   await using server = await ServerProcess.octoflow(['--handlers', directory])
   const answered = await submitSlowly(server.url, jobs)
-  return Promise.all(
-    [...answered].map(async ([id, at]) => {
-      const started = (await resultOf(server.url, id)) as number
-      return Math.max(0, started - at)
-    }),
-  )
+  const connection = await Connection.open(server.url, KEY)
+  const waits: number[] = []
+  for (const [id, at] of answered) waits.push(Math.max(0, ((await resultOf(connection, id)) as number) - at))
+  connection.close()
+  return waits
 }
 
 async function measureOverHttp(jobs: number): Promise<number[]> {
@@ -75,13 +79,14 @@ async function measureOverHttp(jobs: number): Promise<number[]> {
     queue: 'bench',
     concurrency: 8,
     signals: false,
+    logger: SILENT,
     process(_request, job) {
       started.set(job.id, now())
     },
   })
   await worker.start()
   const answered = await submitSlowly(server.url, jobs)
-  while (started.size < jobs) await sleep(10)
+  while (started.size < WARM_UP + jobs) await sleep(10)
   await worker.stop()
   return [...answered].map(([id, at]) => Math.max(0, started.get(id)! - at))
 }
@@ -90,19 +95,19 @@ async function measureOverHttp(jobs: number): Promise<number[]> {
 async function submitSlowly(url: string, jobs: number): Promise<Map<number, number>> {
   const connection = await Connection.open(url, KEY)
   const answered = new Map<number, number>()
-  for (let i = 0; i < jobs; i++) {
+  for (let i = 0; i < WARM_UP + jobs; i++) {
     await sleep(PAUSE_MS)
     const { body } = await connection.send('POST', '/api/v1/jobs', '{"queue":"bench","payload":{"n":1}}')
-    answered.set((JSON.parse(body) as { id: number }).id, now())
+    if (i >= WARM_UP) answered.set((JSON.parse(body) as { id: number }).id, now())
   }
   connection.close()
   return answered
 }
 
-async function resultOf(url: string, id: number): Promise<unknown> {
+async function resultOf(connection: Connection, id: number): Promise<unknown> {
   while (true) {
-    const answer = await fetch(`${url}/api/v1/jobs/${id}`, { headers: { authorization: `Bearer ${KEY}` } })
-    const job = (await answer.json()) as { state: string; result: unknown }
+    const { body } = await connection.send('GET', `/api/v1/jobs/${id}`)
+    const job = JSON.parse(body) as { state: string; result: unknown }
     if (job.state === 'completed') return job.result
     await sleep(10)
   }

@@ -3,7 +3,7 @@ import type { Labels } from '../../../model/job.ts'
 import { retryPolicy } from '../../../model/queue.ts'
 import { deadlineOf } from '../../../model/settle.ts'
 import type { Claim, ClaimedJob, LeaseStore } from '../../contract/leases.ts'
-import { type Database, idList } from './database.ts'
+import { byId, type Database, forIds } from './database.ts'
 import type { JobRecord } from './job-rows.ts'
 import { type Meta, parseMeta } from './meta.ts'
 import { parseOptions } from './options.ts'
@@ -42,8 +42,10 @@ export function leaseOne(transaction: Transaction, job: JobRecord, worker: strin
   noteStart(transaction, queue, job.concurrency_key, job.stage, job.run_at, now)
 }
 
-/** Frees the scheduled jobs that are due, and the lanes whose time has come. */
+/** Frees the scheduled jobs that are due, and the lanes whose time has come: once for all claims of a transaction. */
 function promote(transaction: Transaction, queue: QueueRow, now: Instant): void {
+  if (queue.promoted) return
+  queue.promoted = true
   if (queue.counts[Stage.scheduled]! > 0) {
     const due = transaction.db.rows<[number, string | null]>(SELECT_DUE, queue.id, now, PROMOTE_AT_ONCE)
     for (const [id, key] of due) {
@@ -70,7 +72,9 @@ function take(transaction: Transaction, queue: QueueRow, room: number, lease: Le
       else start(db, job.id, job.timeout, lease)
       jobs.push(job)
     }
-    db.run(START_MANY, lease.now, lease.until, lease.worker, idList(plain))
+    if (plain.length === 0) continue
+    const [sql, ids] = forIds(START_PLAIN, plain)
+    db.run(sql, lease.now, lease.until, lease.worker, ids)
   }
   return jobs
 }
@@ -195,4 +199,4 @@ const START = `UPDATE octoflow_requests SET stage = 3, attempt = attempt + 1, fe
 
 const START_ONE = `${START}, deadline = ? WHERE id = ?`
 
-const START_MANY = `${START}, deadline = NULL WHERE id IN (SELECT value FROM json_each(?))`
+const START_PLAIN = byId((ids) => `${START}, deadline = NULL WHERE ${ids}`)

@@ -147,8 +147,21 @@ export class Database {
   }
 }
 
-/** Ids as one value to bind, for `json_each`. */
-export const idList = (ids: readonly number[]): string => `[${ids.join()}]`
+/** A statement on the rows with certain ids, in two forms: with one id it is twice as fast. */
+export interface ById {
+  readonly one: string
+  readonly many: string
+}
+
+/** @param statement takes the condition, which has the last value to bind. */
+export const byId = (statement: (condition: string) => string): ById => ({
+  one: statement('id = ?'),
+  many: statement('id IN (SELECT value FROM json_each(?))'),
+})
+
+/** Which form to use for ids, and what to bind. */
+export const forIds = ({ one, many }: ById, ids: readonly number[]): readonly [sql: string, ids: Value] =>
+  ids.length === 1 ? [one, ids[0]!] : [many, `[${ids.join()}]`]
 
 function open(path: string): DatabaseSync {
   if (path !== ':memory:') prepareDirectory(dirname(path))

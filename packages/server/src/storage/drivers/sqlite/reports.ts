@@ -4,7 +4,7 @@ import { type AttemptOutcome, type FinishedState, isFinished } from '../../../mo
 import { retryPolicy } from '../../../model/queue.ts'
 import { type Outcome, type Settlement, settle } from '../../../model/settle.ts'
 import type { Report, ReportResult } from '../../contract/leases.ts'
-import { type Database, idList } from './database.ts'
+import { byId, type Database, forIds } from './database.ts'
 import { insertEvent } from './events.ts'
 import { findJob, type JobRecord, recordAttempt } from './job-rows.ts'
 import { parseOptions } from './options.ts'
@@ -27,8 +27,7 @@ export function completePlain(transaction: Transaction, reports: readonly Report
   if (candidates.size === 0) return results
   const settled: Record<'handled' | 'unhandled', number[]> = { handled: [], unhandled: [] }
   for (const [id, queueId, fence, key, startedAt] of transaction.db.rows<RunningRecord>(
-    SELECT_RUNNING,
-    idList([...candidates.keys()]),
+    ...forIds(SELECT_RUNNING, [...candidates.keys()]),
   )) {
     const report = candidates.get(id)!
     if (report.fence !== fence) continue
@@ -44,9 +43,15 @@ export function completePlain(transaction: Transaction, reports: readonly Report
     stats.ran += Math.max(0, now - startedAt)
     results.set(report, { id, error: null, state: 'completed', queue: queue.name })
   }
-  if (settled.handled.length > 0) transaction.db.run(COMPLETE_MANY, now, 1, idList(settled.handled))
-  if (settled.unhandled.length > 0) transaction.db.run(COMPLETE_MANY, now, 0, idList(settled.unhandled))
+  complete(transaction.db, settled.handled, true, now)
+  complete(transaction.db, settled.unhandled, false, now)
   return results
+}
+
+function complete(db: Database, completed: readonly number[], handled: boolean, finishedAt: Instant): void {
+  if (completed.length === 0) return
+  const [sql, ids] = forIds(COMPLETE, completed)
+  db.run(sql, finishedAt, handled ? 1 : 0, ids)
 }
 
 const isPlain = ({ fence, outcome, finishedAt }: Report): boolean =>
@@ -128,7 +133,7 @@ export function settleJob(
 
   const stage = stageAfter(settlement, job, now)
   if (outcome.kind === 'completed') {
-    transaction.db.run(COMPLETE, finishedAt, outcome.handled ? 1 : 0, job.id)
+    complete(transaction.db, [job.id], outcome.handled, finishedAt)
     if (outcome.result !== null) transaction.db.run(STORE_RESULT, job.id, now, outcome.result)
   } else {
     const { attempt, runAt, reason } = settlement
@@ -176,17 +181,17 @@ function noteEnd(
 
 // What an outcome means takes the place of the client's own word for the job's status. The reason goes with a cancel that
 // came too late.
-const COMPLETED = `stage = 4, finished_at = ?, lease_until = NULL, reason = NULL, status_label = NULL, handled = handled | ?`
-
-const COMPLETE = `UPDATE octoflow_requests SET ${COMPLETED} WHERE id = ?`
-
-const COMPLETE_MANY = `UPDATE octoflow_requests SET ${COMPLETED} WHERE id IN (SELECT value FROM json_each(?))`
+const COMPLETE = byId(
+  (ids) => `UPDATE octoflow_requests
+    SET stage = 4, finished_at = ?, lease_until = NULL, reason = NULL, status_label = NULL, handled = handled | ? WHERE ${ids}`,
+)
 
 const SETTLE = `UPDATE octoflow_requests SET stage = ?, attempt = ?, run_at = ?, finished_at = ?, reason = coalesce(?, reason),
   lease_until = NULL, status_label = NULL WHERE id = ?`
 
-const SELECT_RUNNING = `SELECT id, queue_id, fence, concurrency_key, started_at FROM octoflow_requests
-  WHERE id IN (SELECT value FROM json_each(?)) AND stage = 3`
+const SELECT_RUNNING = byId(
+  (ids) => `SELECT id, queue_id, fence, concurrency_key, started_at FROM octoflow_requests WHERE stage = 3 AND ${ids}`,
+)
 
 export const CLEAR_LABEL = 'UPDATE octoflow_requests SET status_label = NULL WHERE id = ? AND status_label IS NOT NULL'
 

@@ -161,6 +161,8 @@ export class QueueRow {
   placesFreed = 0
   /** Whether the time at which the next job may start was set, and so may be nearer than claimants were told. */
   nextTimeMoved = false
+  /** Whether what is due has been made ready. */
+  promoted = false
   /** The roll-up that was added to last. */
   stats: StatsRow | null = null
 

@@ -55,12 +55,13 @@ async function work(session: Session, file: string, options: Options): Promise<v
       leaseSeconds: options.lease,
       name: options.name,
     })
-    // Started first, since a file that cannot be used works on nothing.
-    await worker.start()
+    // Signals are obeyed from here on. Nothing is announced before it has started: a file that cannot be used works on nothing.
+    const ended = worker.run()
+    await Promise.race([worker.start(), ended])
     out.line(
       `Working on ${queues} with ${shownPath(file, host.cwd)}, for ${url}. Ctrl-C ends it when the jobs in hand are done.`,
     )
-    await worker.run()
+    await ended
     out.line('The worker has ended; it holds no jobs.')
   } catch (error) {
     if (error instanceof TransportError)

@@ -35,6 +35,19 @@ test('Every change of a job’s state is told as it happens, in order.', async (
   assert.equal(new Set(updates.all.map(({ id }) => id)).size, 7, 'each has an id of its own')
 })
 
+test('What an operation does and what is taken back from a vanished worker is told, too.', async (t) => {
+  const { client, server } = await startOctoflow(t)
+  const updates = await LiveUpdates.open(t, server.url)
+  await submit(client)
+  expectStatus(await client.post('/api/v1/operations', { json: { action: 'cancel', filter: {} } }), 202)
+  await updates.until((all) => all.length === 2, 'the cancel is told')
+  await submit(client)
+  const claim = { workerId: 'vanishes', limit: 1, leaseSeconds: 1 }
+  expectStatus(await client.post(`/api/v1/queues/${QUEUE}/claim`, { json: claim }), 200)
+  await updates.until((all) => all.length === 5, 'the end of the lease is told')
+  assert.deepEqual(updates.changes, ['1 pending', '1 cancelled', '2 pending', '2 running', '2 pending'])
+})
+
 test('Who comes back with Last-Event-ID is told first what was missed.', async (t) => {
   const { client, server } = await startOctoflow(t)
   const before = await LiveUpdates.open(t, server.url)

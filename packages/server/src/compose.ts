@@ -78,7 +78,7 @@ export function compose(
   const leadership = new Leadership(ports, randomUUID())
   const { retentionDays } = config.jobs
   const retention = retentionDays === null ? null : Math.round(retentionDays * DAY)
-  const maintenance = new Maintenance(ports, { leadership, operations }, retention)
+  const maintenance = new Maintenance(ports, { leadership, operations, feed }, retention)
   const clockWatch = new ClockWatch(ports, clock)
   const attention = new Attention(ports, queues, {
     clockStep: () => clockWatch.lastStep,

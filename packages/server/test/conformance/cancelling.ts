@@ -85,7 +85,7 @@ export const cancelling: Group = (test) => {
   }) => {
     const held = await start()
     await cancel(held.id)
-    assert.equal(await storage.leases.rescue({ now: after(31), limit: 1 }), 1)
+    assert.equal((await storage.leases.rescue({ now: after(31), limit: 1 })).length, 1)
     assert.equal(await state(held.id), 'cancelled')
     assert.deepEqual(await counts(), { cancelled: 1 })
   })

@@ -33,7 +33,7 @@ export const deleting: Group = (test) => {
       assert.deepEqual(await storage.jobs.attempts({ id }), [])
       assert.deepEqual(await counts(), {})
       assert.deepEqual(await claimIds({ now: after(3_600) }), [])
-      assert.equal(await storage.leases.rescue({ now: after(3_600), limit: 10 }), 0)
+      assert.equal((await storage.leases.rescue({ now: after(3_600), limit: 10 })).length, 0)
       const next = await submit(KEYED)
       assert.deepEqual(await claimIds({ limit: 10 }), [next])
     })

@@ -3,7 +3,7 @@ import { type Duration, MINUTE, SECOND } from '../../src/lib/time.ts'
 import type { Progress } from '../../src/model/job.ts'
 import { deadlineOf } from '../../src/model/settle.ts'
 import type { BeatResult } from '../../src/storage/contract/leases.ts'
-import { after, COMPLETED, type Fixture, type Group, type Held, LEASE, NOW, range } from './harness.ts'
+import { after, COMPLETED, type Fixture, type Group, type Held, LEASE, NOW, QUEUE, range } from './harness.ts'
 
 const LOST: Omit<BeatResult, 'id'> = { leaseUntil: null, cancelRequested: false }
 
@@ -16,7 +16,7 @@ export const leases: Group = (test) => {
       cancelRequested: false,
     })
     assert.equal((await job(held.id)).leaseUntil, after(20) + LEASE)
-    assert.equal(await storage.leases.rescue({ now: after(40), limit: 10 }), 0)
+    assert.equal((await storage.leases.rescue({ now: after(40), limit: 10 })).length, 0)
   })
 
   test('a heartbeat stores the progress it brings and else leaves the last', async ({ storage, start, job }) => {
@@ -73,13 +73,15 @@ export const leases: Group = (test) => {
 
   test('a job is taken back when its lease has run out, and not before', async ({ storage, start, state, job, counts }) => {
     const held = await start()
-    assert.equal(await storage.leases.rescue({ now: NOW + LEASE - 1, limit: 10 }), 0)
+    assert.equal((await storage.leases.rescue({ now: NOW + LEASE - 1, limit: 10 })).length, 0)
     assert.equal(await state(held.id), 'running')
-    assert.equal(await storage.leases.rescue({ now: NOW + LEASE, limit: 10 }), 1)
+    assert.deepEqual(await storage.leases.rescue({ now: NOW + LEASE, limit: 10 }), [
+      { id: held.id, queue: QUEUE, state: 'pending' },
+    ])
     const { state: now, runAt, leaseUntil, attempt } = await job(held.id)
     assert.deepEqual({ now, runAt, leaseUntil, attempt }, { now: 'pending', runAt: NOW + LEASE, leaseUntil: null, attempt: 1 })
     assert.deepEqual(await counts(), { ready: 1 })
-    assert.equal(await storage.leases.rescue({ now: NOW + LEASE, limit: 10 }), 0)
+    assert.equal((await storage.leases.rescue({ now: NOW + LEASE, limit: 10 })).length, 0)
   })
 
   test('a lease that ran out is an attempt of its own', async ({ storage, start, claimOne }) => {
@@ -111,9 +113,9 @@ export const leases: Group = (test) => {
   test('jobs are taken back in batches, those that ran out first first', async ({ storage, submitAll, claim, state }) => {
     const ids = (await submitAll([{}, {}, {}])) as [number, number, number]
     for (const lease of [30, 10, 20]) await claim({ lease: lease * SECOND })
-    assert.equal(await storage.leases.rescue({ now: after(60), limit: 2 }), 2)
+    assert.equal((await storage.leases.rescue({ now: after(60), limit: 2 })).length, 2)
     assert.deepEqual(await Promise.all(ids.map(state)), ['running', 'pending', 'pending'])
-    assert.equal(await storage.leases.rescue({ now: after(60), limit: 2 }), 1)
+    assert.equal((await storage.leases.rescue({ now: after(60), limit: 2 })).length, 1)
   })
 
   test('concurrent rescues take each job back once', async ({ submitAll, claim, servers, counts }) => {
@@ -121,7 +123,7 @@ export const leases: Group = (test) => {
     await claim({ limit: 40 })
     const handles = await servers(4)
     const rescued = await Promise.all(range(0, 7).map((n) => handles[n % 4]!.leases.rescue({ now: after(31), limit: 10 })))
-    const total = rescued.reduce((sum, count) => sum + count, 0)
+    const total = rescued.flat().length
     assert.deepEqual(await counts(), { ready: total, ...(total < 40 && { running: 40 - total }) })
   })
 
@@ -192,7 +194,7 @@ export const leases: Group = (test) => {
       )
       assert.deepEqual(await counts(), { running: 1 })
       assert.deepEqual(await claimIds({ now: after(601) }), [])
-      assert.equal(await storage.leases.rescue({ now: after(31), limit: 10 }), 1)
+      assert.equal((await storage.leases.rescue({ now: after(31), limit: 10 })).length, 1)
     })
   }
 
@@ -237,8 +239,8 @@ export const leases: Group = (test) => {
     const backoff = { base: 10 * SECOND, factor: 1, max: 10 * SECOND, jitter: 0 }
     const held = await start({ timeout: 20 * SECOND, maxAttempts: 2, backoff }, { lease: LEASE })
     const deadline = deadlineOf(NOW, 20 * SECOND)
-    assert.equal(await storage.leases.rescue({ now: deadline - 1, limit: 10 }), 0)
-    assert.equal(await storage.leases.rescue({ now: deadline, limit: 10 }), 1)
+    assert.equal((await storage.leases.rescue({ now: deadline - 1, limit: 10 })).length, 0)
+    assert.equal((await storage.leases.rescue({ now: deadline, limit: 10 })).length, 1)
     const [first] = await storage.jobs.attempts({ id: held.id })
     assert.equal(first!.outcome, 'failed')
     assert.equal(first!.error?.code, 'timeout')

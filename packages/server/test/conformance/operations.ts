@@ -44,11 +44,28 @@ export const operations: Group = (test) => {
     assert.deepEqual(await storage.operations.unfinished(), [])
   })
 
+  test('a step tells of the jobs that it led to another state', async ({ storage, submit, start, finish: end }) => {
+    const pending = await submit({ queue: 'a' })
+    const running = await start({ queue: 'b' })
+    const { id } = await create(storage, 'cancel')
+    const { moved } = await storage.operations.step({ now: after(1), id, limit: 10, note: '' })
+    assert.deepEqual(moved, [{ id: pending, queue: 'a', state: 'cancelled' }])
+    assert.equal(running.id, pending + 1, 'a running job is only asked to end')
+
+    const dead = await end('dead', { queue: 'c' })
+    const again = await create(storage, 'retry', { queues: ['c'] })
+    const retried = await storage.operations.step({ now: after(1), id: again.id, limit: 10, note: '' })
+    assert.deepEqual(retried.moved, [{ id: dead, queue: 'c', state: 'pending' }])
+    const last = await create(storage, 'delete', { queues: ['c'] })
+    assert.deepEqual((await storage.operations.step({ now: after(1), id: last.id, limit: 10, note: '' })).moved, [])
+  })
+
   test('a finished one does nothing more', async ({ storage, submit, counts }) => {
     const { id } = await create(storage, 'cancel')
     const done = await finish(storage, id)
     await submit()
-    assert.deepEqual(await storage.operations.step({ now: after(9), id, limit: 10, note: '' }), done)
+    const more = await storage.operations.step({ now: after(9), id, limit: 10, note: '' })
+    assert.deepEqual(more, { operation: done, moved: [] })
     assert.deepEqual(await counts(), { ready: 1 })
   })
 
@@ -213,8 +230,8 @@ type Storage = Fixture['storage']
 const create = ({ operations: store }: Storage, action: OperationAction, filter: JobFilter = {}): Promise<Operation> =>
   store.create({ now: NOW, action, filter, by: 'key:k_7' })
 
-const step = ({ operations: store }: Storage, id: number, limit: number): Promise<Operation> =>
-  store.step({ now: after(1), id, limit, note: 'by operation' })
+const step = async ({ operations: store }: Storage, id: number, limit: number): Promise<Operation> =>
+  (await store.step({ now: after(1), id, limit, note: 'by operation' })).operation
 
 async function finish(storage: Storage, id: number, limit = 100): Promise<Operation> {
   for (let steps = 0; steps < 1_000; steps++) {

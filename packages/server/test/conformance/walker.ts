@@ -148,7 +148,7 @@ export class Walker {
 
   async #rescue(): Promise<void> {
     const rescued = await this.#storage.leases.rescue({ now: this.#now, limit: 1_000 })
-    assert.equal(rescued, this.#model.rescue(this.#now))
+    assert.equal(rescued.length, this.#model.rescue(this.#now))
   }
 
   async #steer(step: Of<'renew' | 'cancel' | 'remove' | 'retry' | 'edit'>): Promise<void> {

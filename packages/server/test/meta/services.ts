@@ -68,10 +68,10 @@ export const services: Readonly<Record<string, (parts: Parts) => Service>> = {
 }
 
 /** With leadership already won, so that its work begins with its start. */
-function maintenance(ports: Ports, { operations }: HttpContext): Maintenance {
+function maintenance(ports: Ports, { operations, feed }: HttpContext): Maintenance {
   const leadership = new Leadership(ports, 'this server')
   void leadership.start()
-  return new Maintenance(ports, { leadership, operations }, null)
+  return new Maintenance(ports, { leadership, operations, feed }, null)
 }
 
 /** As if other servers used the database too: more is to be done then. */

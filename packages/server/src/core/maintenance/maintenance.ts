@@ -1,6 +1,7 @@
 import type { CancelTimer } from '../../lib/clock.ts'
 import { Service } from '../../lib/service.ts'
 import { type Duration, MINUTE, SECOND } from '../../lib/time.ts'
+import type { Feed } from '../feed.ts'
 import type { Operations } from '../jobs/operations.ts'
 import type { Leadership } from '../leadership/leadership.ts'
 import type { Ports } from '../ports.ts'
@@ -24,17 +25,19 @@ const GRACE: Duration = 12 * SECOND
 export class Maintenance extends Service {
   readonly #ports: Ports
   readonly #leadership: Leadership
+  readonly #feed: Feed
   readonly #retention: Duration | null
   readonly #chores: readonly Chore[]
 
   constructor(
     ports: Ports,
-    parts: { readonly leadership: Leadership; readonly operations: Operations },
+    parts: { readonly leadership: Leadership; readonly operations: Operations; readonly feed: Feed },
     retention: Duration | null,
   ) {
     super()
     this.#ports = ports
     this.#leadership = parts.leadership
+    this.#feed = parts.feed
     this.#retention = retention
     const operate = new Chore(ports, 'operations', MINUTE, () => this.#operate())
     this.#chores = [
@@ -68,8 +71,9 @@ export class Maintenance extends Service {
 
   async #rescue(): Promise<boolean> {
     const rescued = await this.#ports.storage.leases.rescue({ now: this.#ports.clock.now(), limit: BATCH })
-    if (rescued > 0) this.#ports.logger.warn({ jobs: rescued }, 'took back jobs whose lease ran out')
-    return rescued === BATCH
+    if (rescued.length > 0) this.#ports.logger.warn({ jobs: rescued.length }, 'took back jobs whose lease ran out')
+    this.#feed.publish(rescued)
+    return rescued.length === BATCH
   }
 
   async #prune(): Promise<boolean> {
@@ -83,7 +87,9 @@ export class Maintenance extends Service {
     const [operation] = await this.#ports.storage.operations.unfinished()
     if (operation === undefined) return false
     const note = `${NOTES[operation.action]} by ${operation.createdBy} (operation ${operation.id})`
-    await this.#ports.storage.operations.step({ now: this.#ports.clock.now(), id: operation.id, limit: BATCH, note })
+    const now = this.#ports.clock.now()
+    const { moved } = await this.#ports.storage.operations.step({ now, id: operation.id, limit: BATCH, note })
+    this.#feed.publish(moved)
     return true
   }
 }

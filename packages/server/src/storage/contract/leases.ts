@@ -2,7 +2,7 @@ import type { Duration, Instant } from '../../lib/time.ts'
 import type { JobState, Labels, Progress } from '../../model/job.ts'
 import type { Outcome } from '../../model/settle.ts'
 import type { NewEvent } from './events.ts'
-import type { ItemResult } from './storage.ts'
+import type { ItemResult, MovedJob } from './storage.ts'
 
 /** The hot path: handing jobs out and taking outcomes in. */
 export interface LeaseStore {
@@ -31,9 +31,9 @@ export interface LeaseStore {
 
   /**
    * Takes back at most `limit` jobs whose lease has run out, as `expiry` (`model/settle.ts`) says.
-   * @returns how many were taken back.
+   * @returns those that were taken back.
    */
-  rescue(params: { readonly now: Instant; readonly limit: number }): Promise<number>
+  rescue(params: { readonly now: Instant; readonly limit: number }): Promise<readonly MovedJob[]>
 
   /**
    * Renews a running job's lease for a client that has no fencing token. With `start` the client says that it works on the

@@ -2,6 +2,7 @@ import type { Instant } from '../../lib/time.ts'
 import type { JobFilter } from '../../model/job-filter.ts'
 import type { Operation, OperationAction } from '../../model/operation.ts'
 import type { Page, PageRequest } from './page.ts'
+import type { MovedJob } from './storage.ts'
 
 /** Actions on all jobs that match a filter. */
 export interface OperationStore {
@@ -21,6 +22,7 @@ export interface OperationStore {
 
   /**
    * Acts on the next `limit` jobs and stores how far it got, in one transaction. Does nothing to one that is finished.
+   * @returns the operation, and the jobs that have another state now (not those that are gone).
    * @param params.note recorded with each job concerned.
    */
   step(params: {
@@ -28,7 +30,7 @@ export interface OperationStore {
     readonly id: number
     readonly limit: number
     readonly note: string
-  }): Promise<Operation>
+  }): Promise<{ readonly operation: Operation; readonly moved: readonly MovedJob[] }>
 
   /** @throws `operation_not_found`, `operation_finished` */
   abort(params: { readonly now: Instant; readonly id: number }): Promise<Operation>

@@ -1,4 +1,5 @@
 import type { OctoflowError } from '../../errors/octoflow-error.ts'
+import type { JobState } from '../../model/job.ts'
 import type { AccessStore } from './access.ts'
 import type { EventStore } from './events.ts'
 import type { IdempotencyStore } from './idempotency.ts'
@@ -63,6 +64,13 @@ export interface StorageCapabilities {
   readonly signals: 'all-servers' | 'none'
   /** Whether several servers may share the database. */
   readonly shared: boolean
+}
+
+/** A job that a verb led to another state, for those who watch. */
+export interface MovedJob {
+  readonly id: number
+  readonly queue: string
+  readonly state: JobState
 }
 
 /** What a batch verb says of one item. */

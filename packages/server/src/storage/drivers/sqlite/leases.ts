@@ -3,7 +3,7 @@ import type { Instant } from '../../../lib/time.ts'
 import { isFinished } from '../../../model/job.ts'
 import { expiry } from '../../../model/settle.ts'
 import type { Beat, BeatResult, Claim, LeaseStore, ReportResult } from '../../contract/leases.ts'
-import type { ItemResult } from '../../contract/storage.ts'
+import type { ItemResult, MovedJob } from '../../contract/storage.ts'
 import { claim, leaseOne } from './claims.ts'
 import type { Database } from './database.ts'
 import { findJob } from './job-rows.ts'
@@ -39,13 +39,16 @@ export class SqliteLeases implements LeaseStore {
     })
   }
 
-  rescue({ now, limit }: Params<'rescue'>): Promise<number> {
+  rescue({ now, limit }: Params<'rescue'>): Promise<readonly MovedJob[]> {
     return this.#writer.write((transaction) => {
       const expired = transaction.db.rows<[number, Instant | null]>(SELECT_EXPIRED, now, limit)
-      for (const [id, deadline] of expired)
-        settleJob(transaction, findJob(transaction.db, id)!, expiry(deadline, now), now, now)
+      const moved = expired.map(([id, deadline]) => {
+        const job = findJob(transaction.db, id)!
+        const { state } = settleJob(transaction, job, expiry(deadline, now), now, now)!
+        return { id, queue: transaction.queueById(job.queue_id).name, state }
+      })
       transaction.lanes.balance(now)
-      return expired.length
+      return moved
     })
   }
 

@@ -4,10 +4,12 @@ import type { JobFilter } from '../../../model/job-filter.ts'
 import type { Operation, OperationAction, OperationState } from '../../../model/operation.ts'
 import type { OperationStore } from '../../contract/operations.ts'
 import type { Page } from '../../contract/page.ts'
+import type { MovedJob } from '../../contract/storage.ts'
 import type { Database } from './database.ts'
-import { deleteRequest } from './job-rows.ts'
+import { deleteRequest, findJob } from './job-rows.ts'
 import { cancelJob, listJobs, retryJob } from './jobs.ts'
 import { pageOf, pageQuery } from './paging.ts'
+import { stateOf } from './stages.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
@@ -44,16 +46,14 @@ export class SqliteOperations implements OperationStore {
     return this.#db.all<OperationRow>(`${SELECT} WHERE state = 'running' ORDER BY id`).map(toOperation)
   }
 
-  step({ now, id, limit, note }: Params<'step'>): Promise<Operation> {
+  step({ now, id, limit, note }: Params<'step'>): ReturnType<OperationStore['step']> {
     return this.#writer.write((transaction) => {
       const { db } = transaction
       const row = db.get<OperationRow>(`${SELECT} WHERE id = ?`, id)
       if (row === undefined) throw new OctoflowError('operation_not_found', { id })
-      if (row.state === 'running') {
-        advance(transaction, row, limit, note, now)
-        transaction.lanes.balance(now)
-      }
-      return load(db, id)!
+      const moved = row.state === 'running' ? advance(transaction, row, limit, note, now) : []
+      transaction.lanes.balance(now)
+      return { operation: load(db, id)!, moved }
     })
   }
 
@@ -68,18 +68,22 @@ export class SqliteOperations implements OperationStore {
   }
 }
 
-function advance(transaction: Transaction, row: OperationRow, limit: number, note: string, now: Instant): void {
+function advance(transaction: Transaction, row: OperationRow, limit: number, note: string, now: Instant): MovedJob[] {
   const { db } = transaction
   const filter = JSON.parse(row.filter) as JobFilter
   // Jobs change their place in the lists as they are acted on, but never their id: the way through is by id.
   const page = listJobs(db, filter, { order: 'asc', after: row.position, limit })
   const jobs = page.items.filter((job) => job.id <= row.upto)
-  let changed = 0
-  for (const job of jobs) if (act(transaction, row.action, job.id, note, now) === null) changed++
+  const changed = jobs.filter((job) => act(transaction, row.action, job.id, note, now) === null)
   const last = jobs.at(-1)?.id ?? row.position
   const position = page.next === null ? last : Math.max(last, page.next)
-  db.run(ADVANCE, position, jobs.length, changed, jobs.length - changed, row.id)
+  db.run(ADVANCE, position, jobs.length, changed.length, jobs.length - changed.length, row.id)
   if (page.next === null || page.next >= row.upto) db.run(FINISH, 'completed', now, row.id)
+  return changed.flatMap(({ id, queue, state: before }) => {
+    const job = findJob(db, id)
+    const state = job === undefined ? before : stateOf(job.stage)
+    return state === before ? [] : [{ id, queue, state }]
+  })
 }
 
 function act(transaction: Transaction, action: OperationAction, id: number, note: string, now: Instant): OctoflowError | null {

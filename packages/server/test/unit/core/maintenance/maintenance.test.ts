@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Feed } from '../../../../src/core/feed.ts'
 import { Operations } from '../../../../src/core/jobs/operations.ts'
 import { Leadership } from '../../../../src/core/leadership/leadership.ts'
 import { Maintenance } from '../../../../src/core/maintenance/maintenance.ts'
@@ -15,7 +16,7 @@ const GRACE = 13 * SECOND
 async function maintain(core: Core, ports: Ports = core.ports, retention: Duration | null = null) {
   const operations = new Operations(ports)
   const leadership = await core.run(new Leadership(ports, 'a'))
-  const maintenance = await core.run(new Maintenance(ports, { leadership, operations }, retention))
+  const maintenance = await core.run(new Maintenance(ports, { leadership, operations, feed: new Feed(ports) }, retention))
   return { operations, leadership, maintenance }
 }
 

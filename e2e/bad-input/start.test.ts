@@ -72,6 +72,11 @@ test('A data directory that cannot be made stops the start.', async (t) => {
   await assertRefused(t, { data: join(parent, 'a', 'b') }, [/data directory/, new RegExp(parent), /--data/])
 })
 
+test('A data directory where the system lets nobody make one stops the start at once.', async (t) => {
+  if (!existsSync('/proc')) return skipUnlessCi(t, 'there is no /proc; it takes Linux')
+  await assertRefused(t, { data: '/proc/octoflow' }, [/data directory/, /\/proc/, /--data/])
+})
+
 test('A file in place of the data directory stops the start.', async (t) => {
   const data = join(temporaryDirectory(t), 'data')
   writeFileSync(data, 'my own file')

@@ -114,3 +114,10 @@ test('A job goes to those alone who ask for its very custom_value.', async (t) =
   for (const other of ['app', 'App ', 'Ap', 'App2', 'A%', 'A_p', '*'])
     assert.equal((await client.get(`/jobs/next-pending?custom_value=${encodeURIComponent(other)}`)).status, 404, other)
 })
+
+test('A custom_value with half of a character is refused.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const answer = await client.post('/request', { body: '{"custom_value":"\\ud800"}', type: 'application/json' })
+  assert.equal(answer.status, 400)
+  assert.match((answer.json as { message: string }).message, /custom_value/)
+})

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { startOctoflow } from '../support/octoflow.ts'
 import { KEY } from '../support/server-process.ts'
@@ -18,6 +19,18 @@ test('A closed pipe ends every command quietly.', async (t) => {
     const pipe = `{ "$NODE" '${bin}' ${args}; echo "code $?" >&2; } | head -c 1`
     const { stdout, stderr } = await new Command(t, ['sh', '-c', pipe], { env }).ended
     assert.deepEqual([stdout.length, stderr], [1, 'code 0\n'], args)
+  }
+})
+
+test('Output that cannot be written is no success.', async (t) => {
+  if (!existsSync('/dev/full')) return t.skip('there is no /dev/full; it takes Linux')
+  const { server } = await startOctoflow(t)
+  const env = { OCTOFLOW_URL: server.url, OCTOFLOW_KEY: KEY, NODE: process.execPath }
+  const bin = new URL('../../packages/server/bin/octoflow.js', import.meta.url).pathname
+  for (const args of ['jobs list', 'jobs list --json', 'openapi', 'config', 'keys create k --role viewer']) {
+    const { code, stderr } = await new Command(t, ['sh', '-c', `"$NODE" '${bin}' ${args} > /dev/full`], { env }).ended
+    assert.equal(code, 1, args)
+    assert.match(stderr, /cannot be written/, args)
   }
 })
 

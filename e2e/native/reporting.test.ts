@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { JobReport } from '@octoflow/protocol'
 import { startOctoflow } from '../support/octoflow.ts'
 import {
   attempts,
@@ -129,7 +128,7 @@ test('Each report of a batch has its own answer, and one that cannot be served l
   assert.deepEqual([(await detail(client, second.id)).state, (await detail(client, third.id)).state], ['running', 'pending'])
 })
 
-test('A report that does not fit is 400, and nothing of its batch is done.', async (t) => {
+test('A call that does not fit its schema is 400, and nothing of it is done.', async (t) => {
   const { client } = await startOctoflow(t)
   const held = await start(client)
   const { id, leaseToken } = held
@@ -138,13 +137,10 @@ test('A report that does not fit is 400, and nothing of its batch is done.', asy
     {},
     [{ id, leaseToken }],
     [{ id, leaseToken, outcome: 'done' }],
-    [{ id, leaseToken, outcome: 'snoozed' }],
     [{ id, leaseToken, outcome: 'failed', error: 7 }],
     [{ id: 'x', leaseToken, outcome: 'completed' }],
     [{ id, leaseToken: 1, outcome: 'completed' }],
     [{ id, leaseToken, outcome: 'completed', events: [{}] }],
-    [{ id, leaseToken, outcome: 'completed', events: [{ message: 'x', at: 'now' }] }],
-    [{ id, leaseToken, outcome: 'completed' } satisfies JobReport, { id, leaseToken, outcome: 'snoozed' }],
   ])
     expectProblem(await client.post('/api/v1/jobs/report', { json: { workerId: 'w', jobs } }), 400, 'invalid_body')
   assert.equal((await detail(client, id)).state, 'running')
@@ -159,4 +155,18 @@ test('A job that fails again and again is dead when its attempts are used up, an
   assert.deepEqual([state, reason, error!.message], ['dead', 'attempts_exhausted', 'second'])
   assert.deepEqual(await claim(client), [])
   await finish(client, 'completed')
+})
+
+test('A report that cannot be read does not keep the others of its call from being taken.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const [good, bad] = [await start(client), await start(client)]
+  const [taken, refused] = await tryReport(client, [
+    reportOf(good, { outcome: 'completed' }),
+    reportOf(bad, { outcome: 'snoozed' }),
+    reportOf(bad, { outcome: 'completed', events: [{ message: 'x', at: 'now' }] }),
+  ])
+  assert.equal(taken!.ok, true)
+  assert.deepEqual([refused!.id, refused!.ok, refused!.code], [bad.id, false, 'invalid_body'])
+  assert.match(refused!.message!, /jobs\[1\]\.delaySeconds/)
+  assert.deepEqual([(await detail(client, good.id)).state, (await detail(client, bad.id)).state], ['completed', 'running'])
 })

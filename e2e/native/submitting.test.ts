@@ -315,3 +315,17 @@ test('A key with a queue scope submits to its queues alone, also within a batch.
     ['queue_out_of_scope', 'created', 'queue_out_of_scope'],
   )
 })
+
+test('Half of a character is refused wherever jobs meet under it.', async (t) => {
+  const { client } = await startOctoflow(t)
+  for (const field of [
+    { queue: '\ud800' },
+    { concurrencyKey: '\udfff' },
+    { uniqueKey: 'a\ud800b' },
+    { labels: { a: '\udc00' } },
+  ]) {
+    const answer = await client.post('/api/v1/jobs', { json: { queue: QUEUE, ...field } })
+    assert.match(expectProblem(answer, 400, 'invalid_body').detail ?? '', /half of a character/, JSON.stringify(field))
+  }
+  await submit(client, { queue: 'ok 🐙', concurrencyKey: '🐙' })
+})

@@ -8,17 +8,20 @@ export const Timestamp = Type.String({ format: 'date-time', examples: ['2026-11-
 
 export const NullableTimestamp = Type.Union([Timestamp, Type.Null()])
 
-export const QueueName = Type.String({ minLength: 1, maxLength: 256, examples: ['emails'] })
+/** Text that every database can store and every URL can carry: without halves of characters (lone surrogates). */
+export const WELL_FORMED = '^\\P{Cs}*$'
+
+export const QueueName = Type.String({ minLength: 1, maxLength: 256, pattern: WELL_FORMED, examples: ['emails'] })
 
 export const Priority = Type.Integer({ minimum: 0, maximum: 9, description: '0 is the most urgent, 9 the least.' })
 
 /** A key under which jobs meet: unique keys, concurrency keys. */
-export const Key = Type.String({ minLength: 1, maxLength: 256 })
+export const Key = Type.String({ minLength: 1, maxLength: 256, pattern: WELL_FORMED })
 
 export const Labels = Type.Unsafe<Readonly<Record<string, string>>>({
   type: 'object',
-  propertyNames: { minLength: 1, maxLength: 64, pattern: '^[^=]*$' },
-  additionalProperties: { type: 'string', maxLength: 256 },
+  propertyNames: { minLength: 1, maxLength: 64, pattern: '^[^=\\p{Cs}]*$' },
+  additionalProperties: { type: 'string', maxLength: 256, pattern: WELL_FORMED },
   maxProperties: 32,
   description: 'Names and values to find the job by.',
   examples: [{ customer: '42' }],

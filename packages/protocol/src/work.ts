@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { Id, JobError, Labels, NullableTimestamp, Priority, QueueName, Timestamp } from './common.ts'
+import { Id, JobError, Labels, NullableTimestamp, Priority, QueueName, Timestamp, WELL_FORMED } from './common.ts'
 import { EventInput, Progress } from './jobs.ts'
 
 /** The worker protocol: claim, heartbeat, report. */
@@ -7,6 +7,7 @@ import { EventInput, Progress } from './jobs.ts'
 const WorkerId = Type.String({
   minLength: 1,
   maxLength: 256,
+  pattern: WELL_FORMED,
   description: 'The process that works, by a name that is new at every start.',
   examples: ['host-7-4f2a'],
 })

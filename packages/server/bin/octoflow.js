@@ -3,9 +3,10 @@
 // the first start only. That saves 40 ms and 18 MB at every later one.
 import * as nodeModule from 'node:module'
 
-const [major] = process.versions.node.split('.').map(Number)
-if (major < 24) {
+const [major, minor] = process.versions.node.split('.').map(Number)
+if (major < 24 || (major === 24 && minor < 12)) {
   console.error(`Octoflow needs Node.js 24.12 or newer; this is ${process.version}.`)
+  console.error('In a checkout, `npx octoflow` and the npm scripts bring the right one.')
   process.exit(1)
 }
 // By its namespace: an older Node.js would refuse to load this file for a name that it does not have.

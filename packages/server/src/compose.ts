@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Logger as PinoLogger } from 'pino'
 import type { Config } from './config/compile.ts'
 import { MEMORY } from './config/database-url.ts'
+import { makeDataDirectory } from './config/make-directory.ts'
 import { Authenticator } from './core/access/authenticator.ts'
 import { Keys } from './core/access/keys.ts'
 import { CaptureWork } from './core/engine/capture-work.ts'
@@ -149,6 +151,7 @@ async function stop(services: readonly (readonly Service[])[], storage: Storage)
 
 function openStorage({ database }: Config, logger: PinoLogger): Storage {
   if (database.driver !== 'sqlite') throw new OctoflowError('database_unsupported', { url: `${database.driver}://…` })
+  if (database.url !== MEMORY) makeDataDirectory(dirname(database.url))
   return openSqlite({
     path: database.url,
     exclusive: database.url !== MEMORY,

@@ -108,6 +108,8 @@ export async function run(argv: readonly string[], host: Host): Promise<ExitCode
     return session.endedBy ?? session.exitCode
   } catch (error) {
     return session.endedBy ?? failed(error, session)
+  } finally {
+    session.finish()
   }
 }
 

@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeDirectory } from '../config/make-directory.ts'
 import { OctoflowError } from '../errors/octoflow-error.ts'
 
 /** What a running server writes into its data directory, so that commands find it. */
@@ -16,7 +17,7 @@ export function writeServerFile(dataDirectory: string, server: ServerFile): void
   const path = serverFilePath(dataDirectory)
   const draft = `${path}.${server.pid}`
   try {
-    mkdirSync(dataDirectory, { recursive: true })
+    makeDirectory(dataDirectory)
     // In place at once, so that nobody reads half of it.
     writeFileSync(draft, `${JSON.stringify(server)}\n`)
     renameSync(draft, path)

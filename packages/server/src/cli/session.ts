@@ -13,6 +13,7 @@ export class Session {
   #endedBy: ExitCode | null = null
   #interruptible = false
   #detached = false
+  #finished = false
 
   constructor(host: Host) {
     this.host = host
@@ -47,6 +48,11 @@ export class Session {
     this.#endedBy = ExitCode.ok
   }
 
+  /** The command has done its work; what it has written may still be on its way. */
+  finish(): void {
+    this.#finished = true
+  }
+
   /** For what lives on when nobody reads its output, and deals with signals itself. */
   detach(): void {
     this.#detached = true
@@ -61,7 +67,7 @@ export class Session {
 
   #end(code: ExitCode): void {
     if (this.#detached || this.#endedBy !== null) return
-    if (!this.#interruptible) this.host.exit(code)
+    if (!this.#interruptible || this.#finished) this.host.exit(code)
     this.#endedBy = code
     this.#controller.abort()
   }

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { OctoflowError } from '../errors/octoflow-error.ts'
+import { makeDirectory } from './make-directory.ts'
 
 /** Where the key lies that a server without configured credentials makes for itself. */
 export const keyFilePath = (dataDirectory: string): string => join(dataDirectory, 'key')
@@ -16,7 +17,7 @@ export function readOrMakeKey(dataDirectory: string): { readonly key: string; re
     const known = readKeyFile(path)
     if (known !== null) return { key: known, path, made: false }
     const key = randomBytes(24).toString('base64url')
-    mkdirSync(dataDirectory, { recursive: true })
+    makeDirectory(dataDirectory)
     const made = place(key, path)
     return made ? { key, path, made } : { key: readKeyFile(path) ?? key, path, made }
   } catch (error) {

@@ -1,3 +1,4 @@
+import { WELL_FORMED } from '@octoflow/protocol'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
@@ -88,6 +89,8 @@ function toMisfit({ instancePath, keyword, message, params, parentSchema }: Erro
       return { path: join(path, String(params.missingProperty)), message: 'is missing' }
     case 'enum':
       return { path, message: `must be one of ${(params.allowedValues as unknown[]).join(', ')}` }
+    case 'pattern':
+      return { path, message: params.pattern === WELL_FORMED ? 'must not hold half of a character' : String(message) }
     case 'type':
       return { path, message: `must be ${article(String(params.type))}` }
     default:

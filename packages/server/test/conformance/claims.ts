@@ -36,6 +36,24 @@ export const claims: Group = (test) => {
     for (const [name, value] of Object.entries(cameInAs)) assert.deepEqual(request[name as keyof typeof cameInAs], value, name)
   })
 
+  test('a claim of large payloads ends before its answer is too large to be built', async ({ submitAll, claim, counts }) => {
+    const body = JSON.stringify('x'.repeat(1_000_000))
+    await submitAll(range(1, 20).map(() => ({ body })))
+    const { jobs } = await claim({ limit: 20 })
+    assert.equal(jobs.length, 17, 'the 17th reaches the limit of 16 MiB')
+    assert.deepEqual(await counts(), { ready: 3, running: 17 }, 'what was not handed out is not leased')
+    assert.equal((await claim({ limit: 20 })).jobs.length, 3)
+  })
+
+  test('an attempt begins without the progress of the one before', async ({ storage, start, report, claimOne, job }) => {
+    const held = await start()
+    const beats = [{ id: held.id, fence: held.fence, lease: LEASE, progress: { fraction: 0.9, message: 'almost' } }]
+    await storage.leases.heartbeat({ now: after(1), beats })
+    await report(held, RELEASED)
+    await claimOne()
+    assert.equal((await job(held.id)).progress, null)
+  })
+
   test('a claimed job runs under a lease of its worker', async ({ start, job, counts }) => {
     const { id } = await start({}, { worker: 'worker-9', now: after(1) })
     const { state, startedAt, leaseUntil, worker, attempt, fence, finishedAt } = await job(id)

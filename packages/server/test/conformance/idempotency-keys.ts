@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe } from 'node:test'
 import type { Instant } from '../../src/lib/time.ts'
 import type { Idempotency } from '../../src/storage/contract/requests.ts'
-import { after, type Fixture, type Group, NOW, newRequest, range } from './harness.ts'
+import { after, COMPLETED, type Fixture, type Group, NOW, newRequest, range } from './harness.ts'
 
 const key = (more: Partial<Idempotency> = {}): { readonly idempotency: Idempotency } => ({
   idempotency: { key: 'order-7', fingerprint: 'digest-a', expiresAt: after(60), ...more },
@@ -33,6 +33,20 @@ export const idempotencyKeys: Group = (test) => {
       const id = await submit(key())
       const [answer] = await trySubmit([{ body: '{"other":true}', ...key({ fingerprint: null }) }])
       assert.deepEqual(answer, { id, hasJob: true, outcome: 'repeated' })
+    })
+
+    test('a submit that met the holder of its unique key is repeated as such when that has ended', async ({
+      start,
+      trySubmit,
+      report,
+      counts,
+    }) => {
+      const holder = await start({ uniqueKey: 'u' })
+      const again = { uniqueKey: 'u', ...key() }
+      assert.deepEqual(await trySubmit([again]), [{ id: holder.id, hasJob: true, outcome: 'existing' }])
+      await report(holder, COMPLETED)
+      assert.deepEqual(await trySubmit([again]), [{ id: holder.id, hasJob: true, outcome: 'repeated' }])
+      assert.deepEqual(await counts(), { completed: 1 })
     })
 
     test('two under one key in one batch make one request', async ({ trySubmit, counts }) => {

@@ -101,6 +101,23 @@ export const listing: Group = (test) => {
     assert.deepEqual([...first.items, ...rest].map(idOf), ids.toReversed())
   })
 
+  test('a list over very many queues is whole, too', async ({ storage, submitAll, finish }) => {
+    const dead = await finish('dead', { queue: 'q0' })
+    const ids = await submitAll(range(1, 700).map((n) => ({ queue: `q${n}` })))
+    for (const [states, wanted] of [
+      [['pending'], ids],
+      [['dead'], [dead]],
+    ] as const)
+      for (const order of ['asc', 'desc'] as const) {
+        const list = (page: PageRequest) => storage.jobs.list({ filter: { states }, page })
+        const seen = (await readAll(list, { limit: 100, order })).map(idOf)
+        assert.deepEqual(seen, order === 'asc' ? wanted : wanted.toReversed())
+      }
+    const queues = range(1, 60).map((n) => `q${n}`)
+    const requests = (page: PageRequest) => storage.requests.list({ filter: { queues }, page })
+    assert.deepEqual((await readAll(requests, { limit: 50, order: 'asc' })).map(idOf), ids.slice(0, 60))
+  })
+
   test('jobs of many queues and priorities come in one order', async ({ storage, submitAll, start }) => {
     await start({ queue: 'q0' })
     await submitAll(range(1, 200).map((n) => ({ queue: `q${n % 7}`, priority: n % 10, runAt: n % 3 === 0 ? after(60) : null })))

@@ -19,6 +19,9 @@ interface Known {
 
 const FLUSH_EVERY = 5 * SECOND
 
+/** Of the queues that a worker asks for so many are noted, so that none can fill the memory with names. */
+const QUEUES_NOTED = 1_000
+
 /**
  * Who works, as far as their calls tell. Kept in memory, since it is touched by every call of every worker, and written
  * down every few seconds for other servers and for after a restart.
@@ -44,7 +47,7 @@ export class Roster extends Service {
     worker.lastSeenAt = now
     worker.agent ??= agent
     worker.dirty = true
-    if (queue !== null) worker.queues.add(queue)
+    if (queue !== null && worker.queues.size < QUEUES_NOTED) worker.queues.add(queue)
     return worker.draining
   }
 
@@ -52,10 +55,18 @@ export class Roster extends Service {
     return this.#known.get(id)?.draining ?? false
   }
 
-  /** How many living workers serve a queue. */
+  /** How many living workers that take jobs serve each queue. */
+  async workersByQueue(): Promise<ReadonlyMap<string, number>> {
+    const counts = new Map<string, number>()
+    for (const worker of await this.#all()) {
+      if (worker.draining || !this.isAlive(worker)) continue
+      for (const queue of worker.queues) counts.set(queue, (counts.get(queue) ?? 0) + 1)
+    }
+    return counts
+  }
+
   async workersOf(queue: string): Promise<number> {
-    const workers = await this.list(null)
-    return workers.filter((worker) => worker.queues.includes(queue) && this.isAlive(worker)).length
+    return (await this.workersByQueue()).get(queue) ?? 0
   }
 
   /** Those that serve a queue of the scope, with no other queues than its. */

@@ -35,7 +35,7 @@ export interface DeadLetter {
   readonly source: RequestSource
 }
 
-/** A timeline shows at most so many of the events said about a job; the rest is in the list of its events. */
+/** A timeline shows at most so many of the events said about a job, the latest; the rest is in the list of its events. */
 const TIMELINE_EVENTS = 1_000
 
 /** Looking at jobs and requests, and steering them. Everything is limited to the caller's queues. */
@@ -79,11 +79,11 @@ export class Jobs {
     const [requests, attempts, events] = await Promise.all([
       storage.requests.find({ ids: [id] }),
       storage.jobs.attempts({ id }),
-      storage.events.list({ jobId: id, page: { order: 'asc', limit: TIMELINE_EVENTS, after: null } }),
+      storage.events.list({ jobId: id, page: { order: 'desc', limit: TIMELINE_EVENTS, after: null } }),
     ])
     const [request] = requests
     if (request === undefined) throw new OctoflowError('job_not_found', { id })
-    return timeline(request, job, attempts, events.items)
+    return timeline(request, job, attempts, events.items.toReversed())
   }
 
   /** Why a job has not started. Empty once it has. */

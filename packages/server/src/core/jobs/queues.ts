@@ -25,7 +25,8 @@ export class Queues {
 
   async list(scope: QueueScope): Promise<readonly ServedQueue[]> {
     const queues = await this.#ports.storage.queues.list()
-    return Promise.all(queues.filter(({ name }) => inScope(scope, name)).map((queue) => this.#served(queue)))
+    const workers = await this.#roster.workersByQueue()
+    return queues.filter(({ name }) => inScope(scope, name)).map((queue) => ({ queue, workers: workers.get(queue.name) ?? 0 }))
   }
 
   /** @throws `queue_not_found` */

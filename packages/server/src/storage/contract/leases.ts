@@ -7,7 +7,8 @@ import type { ItemResult, MovedJob } from './storage.ts'
 /** The hot path: handing jobs out and taking outcomes in. */
 export interface LeaseStore {
   /**
-   * Leases up to `limit` jobs of a queue to a worker: by priority, then oldest first. The queue's pause, concurrency
+   * Leases up to `limit` jobs of a queue to a worker: by priority, then oldest first; fewer where their payloads come to
+   * `CHARACTERS_AT_ONCE`. The queue's pause, concurrency
    * and rate limits and those of the concurrency keys hold under any number of concurrent claims. No lease of a job with a
    * time-out outlasts `deadlineOf` (`model/settle.ts`), however often it is renewed.
    */

@@ -1,3 +1,9 @@
+/**
+ * A page or a claim that has come to so many characters ends there, so that no answer is too large to be built: rows are
+ * up to as large as the bodies that the server takes.
+ */
+export const CHARACTERS_AT_ONCE = 16_777_216
+
 /** Which part of a list, in order of id, is wanted. */
 export interface PageRequest {
   readonly limit: number
@@ -8,7 +14,8 @@ export interface PageRequest {
 
 /**
  * A page of a list. It may hold fewer items than asked for while there are more: a filter that no index serves is
- * applied to a bounded number of rows for each page, so that no request can keep the database busy for long.
+ * applied to a bounded number of rows for each page, so that no request can keep the database busy for long, and a page
+ * of large items ends at `CHARACTERS_AT_ONCE`.
  */
 export interface Page<Item> {
   readonly items: readonly Item[]

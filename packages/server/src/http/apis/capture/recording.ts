@@ -79,5 +79,6 @@ export async function recording(
 function queueName(customValue: string | null): string | null {
   if (customValue !== null && isTooLong(customValue))
     throw misfit('body', 'custom_value', `must not have more than ${QUEUE_NAME_LENGTH} characters`)
+  if (customValue?.isWellFormed() === false) throw misfit('body', 'custom_value', 'must not hold half of a character')
   return customValue === '' ? null : customValue
 }

@@ -1,6 +1,7 @@
 import * as wire from '@octoflow/protocol'
 import type { FastifyInstance } from 'fastify'
 import { DEFAULT_LEASE, NO_FENCE, type ReportedOutcome, type WorkReport } from '../../../core/engine/work.ts'
+import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import { itemTexts, memberText } from '../../../lib/raw-json.ts'
 import { seconds, toIsoOrNull } from '../../../lib/time.ts'
 import { DeadReason, type Progress } from '../../../model/job.ts'
@@ -86,12 +87,15 @@ export async function workRoutes(app: FastifyInstance, { context }: { context: H
     },
     async ({ body, rawBody, principal }): Promise<wire.ReportAnswer> => {
       const texts = body.jobs.some(holdsJson) ? itemTexts(memberText(rawBody ?? '', 'jobs') ?? '[]') : []
-      const reports = body.jobs.map((job, index) => readReport(job, texts[index] ?? '{}', index))
-      const results = await work.report(body.workerId, reports, principal)
+      const read = body.jobs.map((job, index) => readOrRefuse(job, texts[index] ?? '{}', index))
+      const reports = read.filter((report): report is WorkReport => !(report instanceof OctoflowError))
+      const results = (await work.report(body.workerId, reports, principal)).values()
       return {
-        jobs: results.map(({ id, error }) =>
-          error === null ? { id, ok: true } : { id, ok: false, code: error.code, message: error.message },
-        ),
+        jobs: read.map((report, index) => {
+          const error = report instanceof OctoflowError ? report : results.next().value!.error
+          const { id } = body.jobs[index]!
+          return error === null ? { id, ok: true } : { id, ok: false, code: error.code, message: error.message }
+        }),
       }
     },
   )
@@ -100,6 +104,16 @@ export async function workRoutes(app: FastifyInstance, { context }: { context: H
 /** Whether a report holds what is passed on as it came. */
 const holdsJson = ({ result, events }: wire.JobReport): boolean =>
   result !== undefined || events?.some(({ data }) => data !== undefined) === true
+
+/** A report that cannot be read does not keep the others of its call from being taken. */
+function readOrRefuse(report: wire.JobReport, text: string, index: number): WorkReport | OctoflowError {
+  try {
+    return readReport(report, text, index)
+  } catch (error) {
+    if (error instanceof OctoflowError) return error
+    throw error
+  }
+}
 
 function readReport(report: wire.JobReport, text: string, index: number): WorkReport {
   const { id, leaseToken, events = [] } = report

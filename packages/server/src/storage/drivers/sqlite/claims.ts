@@ -3,6 +3,7 @@ import type { Labels } from '../../../model/job.ts'
 import { retryPolicy } from '../../../model/queue.ts'
 import { deadlineOf } from '../../../model/settle.ts'
 import type { Claim, ClaimedJob, LeaseStore } from '../../contract/leases.ts'
+import { CHARACTERS_AT_ONCE } from '../../contract/page.ts'
 import { byId, type Database, forIds } from './database.ts'
 import type { JobRecord } from './job-rows.ts'
 import { type Meta, parseMeta } from './meta.ts'
@@ -61,16 +62,19 @@ function promote(transaction: Transaction, queue: QueueRow, now: Instant): void 
 function take(transaction: Transaction, queue: QueueRow, room: number, lease: Lease): Claimed[] {
   const { db } = transaction
   const jobs: Claimed[] = []
-  while (jobs.length < room && queue.counts[Stage.ready]! > 0) {
+  let characters = 0
+  while (jobs.length < room && characters < CHARACTERS_AT_ONCE && queue.counts[Stage.ready]! > 0) {
     const rows = db.rows<ReadyRecord>(SELECT_READY, queue.id, room - jobs.length)
     if (rows.length === 0) break
     const plain: number[] = []
     for (const row of rows) {
+      if (characters >= CHARACTERS_AT_ONCE) break
       if (!startReady(transaction, queue, row, lease.now)) continue
       const job = new Claimed(db, row, queue, lease)
       if (job.timeout === null) plain.push(job.id)
       else start(db, job.id, job.timeout, lease)
       jobs.push(job)
+      characters += job.payload.length
     }
     if (plain.length === 0) continue
     const [sql, ids] = forIds(START_PLAIN, plain)
@@ -195,7 +199,7 @@ const SELECT_DUE = `SELECT id, concurrency_key FROM octoflow_requests
 const SELECT_NEXT_DUE = 'SELECT run_at FROM octoflow_requests WHERE queue_id = ? AND stage = 1 ORDER BY run_at LIMIT 1'
 
 const START = `UPDATE octoflow_requests SET stage = 3, attempt = attempt + 1, fence = fence + 1, status_label = NULL,
-  started_at = ?, lease_until = ?, worker = ?`
+  progress = NULL,  started_at = ?, lease_until = ?, worker = ?`
 
 const START_ONE = `${START}, deadline = ? WHERE id = ?`
 

@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
@@ -164,7 +164,7 @@ export const forIds = ({ one, many }: ById, ids: readonly number[]): readonly [s
   ids.length === 1 ? [one, ids[0]!] : [many, `[${ids.join()}]`]
 
 function open(path: string): DatabaseSync {
-  if (path !== ':memory:') prepareDirectory(dirname(path))
+  if (path !== ':memory:') prepareFile(path)
   try {
     const connection = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: false })
     try {
@@ -230,6 +230,17 @@ function claimFile(connection: DatabaseSync, path: string): void {
   // Half as many pages to write for each commit as with SQLite's 4 KiB; a capture costs 4% less.
   connection.exec(`PRAGMA page_size = ${PAGE_SIZE}`)
   connection.exec(`PRAGMA application_id = ${APPLICATION_ID}`)
+}
+
+/** Payloads and keys' hashes are nobody else's to read. SQLite gives its log the same permissions as the database. */
+function prepareFile(path: string): void {
+  prepareDirectory(dirname(path))
+  if (existsSync(path)) return
+  try {
+    closeSync(openSync(path, 'a', 0o600))
+  } catch {
+    // SQLite is about to meet the same obstacle, and its error is told.
+  }
 }
 
 function prepareDirectory(directory: string): void {

@@ -27,12 +27,14 @@ export class SqliteEvents implements EventStore {
 
   async list({ jobId, page }: Parameters<EventStore['list']>[0]): Promise<Page<JobEvent>> {
     const { where, order, after, limit } = pageQuery(page, 'id')
-    const sql = `SELECT id, at, kind, level, message, data FROM octoflow_events WHERE job_id = ? AND ${where} ${order} LIMIT ?`
-    const rows = this.#db.all<Omit<JobEvent, 'jobId'>>(sql, jobId, after, limit)
-    return pageOf(
-      rows.map((row) => ({ jobId, ...row })),
+    const sql = `SELECT id, octet_length(message) + ifnull(octet_length(data), 0) FROM octoflow_events
+      WHERE job_id = ? AND ${where} ${order} LIMIT ?`
+    const { items, next } = pageOf(
+      this.#db.rows<[number, number]>(sql, jobId, after, limit).map(([id, size]) => ({ id, size })),
       page,
+      ({ size }) => size,
     )
+    return { items: items.map(({ id }) => ({ jobId, ...this.#db.get<Omit<JobEvent, 'jobId'>>(SELECT, id)! })), next }
   }
 }
 
@@ -46,5 +48,7 @@ export function insertEvent(db: Database, jobId: number, event: NewEvent, now: I
 export function note(db: Database, jobId: number, message: string, now: Instant): void {
   db.row(INSERT, jobId, now, 'system' satisfies EventKind, 'info' satisfies EventLevel, message, null)
 }
+
+const SELECT = 'SELECT id, at, kind, level, message, data FROM octoflow_events WHERE id = ?'
 
 const INSERT = `INSERT INTO octoflow_events (job_id, at, kind, level, message, data) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`

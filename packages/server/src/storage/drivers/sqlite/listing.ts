@@ -1,7 +1,7 @@
 import type { Instant } from '../../../lib/time.ts'
 import { LOWEST_PRIORITY } from '../../../model/job.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
-import type { Page, PageRequest } from '../../contract/page.ts'
+import { CHARACTERS_AT_ONCE, type Page, type PageRequest } from '../../contract/page.ts'
 import type { Database } from './database.ts'
 import { Stage, stagesOf } from './stages.ts'
 import { type QueueRecord, QueueRow, SELECT_QUEUE } from './transaction.ts'
@@ -9,36 +9,89 @@ import { type QueueRecord, QueueRow, SELECT_QUEUE } from './transaction.ts'
 /** Rows that one page may look at when its filter is one that no index serves: a few milliseconds' worth. */
 const EXAMINED_AT_MOST = 2_000
 
+/** More ranges of an index than this are not merged; the rows are looked at one by one instead. */
+const SOURCES_AT_MOST = 500
+
 /** Ids in order, strictly beyond `after`, at most `limit` of them. */
 type Source = (after: number, limit: number) => number[]
 
 /**
  * Reads a page of ids in order, from sources that are each served by an index in that order, and loads what they name.
- * @param load gives `null` for an id that the rest of the filter rules out.
+ * @param load gives `null` for an id that the filter rules out.
+ * @param sizeOf in characters, of items that may be large.
  */
 export function listIds<Item>(
   db: Database,
   filter: JobFilter,
   page: PageRequest,
   load: (id: number) => Item | null,
+  sizeOf: (item: Item) => number = () => 0,
 ): Page<Item> {
   const { order, limit } = page
   const span = idSpan(db, filter)
-  const sources = sourcesOf(db, filter, order)
+  const merged = new Merged(sourcesOf(db, filter, order), order, start(page, span), limit + 1)
   const items: Item[] = []
-  let position = start(page, span)
-  let examined = 0
-  while (true) {
-    const chunk = merge(sources, order, position, limit + 1).filter((id) => id >= span.from && id < span.to)
-    for (const id of chunk) {
-      if (items.length === limit) return { items, next: position }
-      position = id
-      examined++
-      const item = load(id)
-      if (item !== null) items.push(item)
+  let position = 0
+  let size = 0
+  for (let examined = 0; ; examined++) {
+    const id = merged.next()
+    if (id === null || id < span.from || id >= span.to) return { items, next: null }
+    if (items.length === limit || examined === EXAMINED_AT_MOST || size >= CHARACTERS_AT_ONCE) return { items, next: position }
+    position = id
+    const item = load(id)
+    if (item === null) continue
+    items.push(item)
+    size += sizeOf(item)
+  }
+}
+
+/** What several sources give, in one order. Each is read on by itself, when what it gave has been taken. */
+class Merged {
+  readonly #heads: Head[]
+  readonly #descending: boolean
+
+  constructor(sources: readonly Source[], order: 'asc' | 'desc', after: number, wanted: number) {
+    const chunk = Math.min(wanted, Math.max(8, Math.ceil(EXAMINED_AT_MOST / sources.length)))
+    this.#heads = sources.map((source) => new Head(source, after, chunk))
+    this.#descending = order === 'desc'
+  }
+
+  next(): number | null {
+    let first: Head | null = null
+    for (const head of this.#heads) {
+      if (head.id === null) continue
+      if (first === null || head.id > first.id! === this.#descending) first = head
     }
-    if (chunk.length <= limit) return { items, next: null }
-    if (examined >= EXAMINED_AT_MOST) return { items, next: position }
+    if (first === null) return null
+    const { id } = first
+    first.advance()
+    return id
+  }
+}
+
+/** The next id of a source. */
+class Head {
+  readonly #source: Source
+  readonly #chunk: number
+  #ids: readonly number[]
+  #at = 0
+
+  constructor(source: Source, after: number, chunk: number) {
+    this.#source = source
+    this.#chunk = chunk
+    this.#ids = source(after, chunk)
+  }
+
+  /** `null` at the end. */
+  get id(): number | null {
+    return this.#ids[this.#at] ?? null
+  }
+
+  advance(): void {
+    const last = this.#ids[this.#at++]!
+    if (this.#at < this.#ids.length || this.#ids.length < this.#chunk) return
+    this.#ids = this.#source(last, this.#chunk)
+    this.#at = 0
   }
 }
 
@@ -78,11 +131,6 @@ export function firstIdAt(db: Database, at: Instant): number {
   return low
 }
 
-function merge(sources: readonly Source[], order: 'asc' | 'desc', after: number, limit: number): number[] {
-  const ids = sources.flatMap((source) => source(after, limit))
-  return sources.length === 1 ? ids : ids.sort(order === 'asc' ? ascending : descending).slice(0, limit)
-}
-
 const ascending = (a: number, b: number): number => a - b
 const descending = (a: number, b: number): number => b - a
 
@@ -95,10 +143,18 @@ function sourcesOf(db: Database, filter: JobFilter, order: 'asc' | 'desc'): read
   }
   if (filter.label !== undefined) return [query('SELECT job_id FROM octoflow_job_labels WHERE label = ?', filter.label)]
   if (filter.queues === undefined && filter.states === undefined) return [query('SELECT id FROM octoflow_requests WHERE true')]
+  if (isWide(db, filter)) return [query('SELECT id FROM octoflow_requests WHERE true')]
   const stages = filter.states === undefined ? Object.values(Stage) : [...new Set(filter.states)].flatMap(stagesOf)
   return queuesOf(db, filter.queues).flatMap((queue) =>
     stages.filter((stage) => queue.counts[stage]! > 0).flatMap((stage) => stageSources(db, queue.id, stage, order, query)),
   )
+}
+
+/** Whether a filter names more ranges than are worth merging: each pending stage is one for each priority. */
+function isWide(db: Database, { queues, states }: JobFilter): boolean {
+  const named = queues?.length ?? db.row<[number]>('SELECT count(*) FROM octoflow_queues')![0]
+  const pending = states === undefined || states.includes('pending')
+  return named * (pending ? LOWEST_PRIORITY + 1 : 1) > SOURCES_AT_MOST
 }
 
 function stageSources(

@@ -1,4 +1,4 @@
-import type { Page, PageRequest } from '../../contract/page.ts'
+import { CHARACTERS_AT_ONCE, type Page, type PageRequest } from '../../contract/page.ts'
 
 const BEYOND = { asc: -1, desc: Number.MAX_SAFE_INTEGER } as const
 
@@ -12,8 +12,14 @@ export function pageQuery({ order, after, limit }: PageRequest, column: string) 
   }
 }
 
-/** Cuts the extra row off and makes a cursor of it. */
-export function pageOf<Item extends { readonly id: number }>(rows: readonly Item[], { limit }: PageRequest): Page<Item> {
-  if (rows.length <= limit) return { items: rows, next: null }
-  return { items: rows.slice(0, limit), next: rows[limit - 1]!.id }
+/** Cuts off what is too much, the extra row at least, and makes a cursor of it. @param sizeOf in characters or bytes. */
+export function pageOf<Item extends { readonly id: number }>(
+  rows: readonly Item[],
+  { limit }: PageRequest,
+  sizeOf: (item: Item) => number = () => 0,
+): Page<Item> {
+  let size = 0
+  let count = 0
+  while (count < rows.length && count < limit && size < CHARACTERS_AT_ONCE) size += sizeOf(rows[count++]!)
+  return { items: rows.slice(0, count), next: count === rows.length ? null : rows[count - 1]!.id }
 }

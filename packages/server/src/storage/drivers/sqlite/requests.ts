@@ -39,12 +39,14 @@ export class SqliteRequests implements RequestStore {
   async list({ filter, page }: Params<'list'>): Promise<Page<CapturedRequest>> {
     const { source, text, ...jobFilter } = filter
     const wanted = text?.toLowerCase()
-    return listIds(this.#db, jobFilter, page, (id) => {
+    const load = (id: number): CapturedRequest | null => {
       const request = findRequest(this.#db, id)
       if (request === null) return null
       if (source !== undefined && request.source !== source) return null
+      if (filter.queues !== undefined && !filter.queues.some((queue) => queue === request.queue)) return null
       return wanted === undefined || request.body.toLowerCase().includes(wanted) ? request : null
-    })
+    }
+    return listIds(this.#db, jobFilter, page, load, ({ body }) => body.length)
   }
 
   setHandled({ ids, handled }: Params<'setHandled'>): Promise<readonly ItemResult[]> {
@@ -77,18 +79,25 @@ function submit(transaction: Transaction, item: NewRequest, now: Instant): Submi
   const queue = item.queue === null ? null : transaction.queue(item.queue, now)
   if (queue !== null && item.job !== null && item.job.uniqueKey !== null) {
     const holder = findUnique(db, queue, item.job.uniqueKey)
-    if (holder !== null) return { id: holder, hasJob: true, outcome: 'existing' }
+    if (holder !== null) {
+      remember(db, item.idempotency, holder, true)
+      return { id: holder, hasJob: true, outcome: 'existing' }
+    }
   }
 
   const { id, at } = transaction.nextRequest(now)
   const content = storeContent(db, id, item)
   if (queue === null) db.run(INSERT_WITHOUT_JOB, id, at, content.meta, content.body)
   else insertJob(transaction, queue, { id, at, ...content }, item, now)
-  if (item.idempotency !== null) {
-    const { key, fingerprint, expiresAt } = item.idempotency
-    db.run(INSERT_IDEMPOTENCY, key, fingerprint, id, queue === null ? 0 : 1, expiresAt)
-  }
+  remember(db, item.idempotency, id, queue !== null)
   return { id, hasJob: queue !== null, outcome: 'created' }
+}
+
+/** Keeps the answer for whoever repeats the submit. */
+function remember(db: Database, idempotency: Idempotency | null, id: number, hasJob: boolean): void {
+  if (idempotency === null) return
+  const { key, fingerprint, expiresAt } = idempotency
+  db.run(INSERT_IDEMPOTENCY, key, fingerprint, id, hasJob ? 1 : 0, expiresAt)
 }
 
 /**

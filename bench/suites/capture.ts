@@ -83,6 +83,7 @@ export async function capture({ runs, scale }: BenchOptions): Promise<Report> {
       `Octoflow ${showRate(figuresOf(rate('ours')), 'requests/s')}, bare ${showRate(figuresOf(rate('bare')), 'requests/s')}${
         timesOriginal === null ? '' : `, original ${showRate(figuresOf(rate('original')), 'requests/s')}`
       }. ${((cpu / captured) * 1e6).toFixed(0)} µs of processor time per captured request, all threads together.`,
+      'Where the time goes is told in [ADR 2](../docs/adr/0002-group-commit-in-the-driver.md#where-the-time-of-a-capture-goes).',
     ],
   }
 }

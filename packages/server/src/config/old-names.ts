@@ -5,11 +5,11 @@ export const meaninglessVariables = {
   FLASK_APP: 'Octoflow is no Flask application',
   FLASK_DEBUG: 'Octoflow is no Flask application; use LOGGING_LEVEL=debug to see more',
   JWT_TOKEN_LOCATION: 'a token always comes in the header Authorization',
-  SECRET_KEY: 'Octoflow keeps no sessions that it would have to sign',
 } as const
 
 /** Variables of the replaced systems whose parts this version does not run yet. */
 export const unusedVariables = {
+  SECRET_KEY: 'sign sessions',
   DB_TABLE_NAME: 'run Kafka consumers',
   CONSUMER_NAME: 'run Kafka consumers',
   WORKER_NAME: 'run Kafka consumers',

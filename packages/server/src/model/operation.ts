@@ -5,8 +5,6 @@ import type { JobFilter } from './job-filter.ts'
 export const OperationAction = { retry: 'retry', cancel: 'cancel', delete: 'delete' } as const
 export type OperationAction = (typeof OperationAction)[keyof typeof OperationAction]
 
-export const OPERATION_ACTIONS = Object.values(OperationAction)
-
 export type OperationState = 'running' | 'completed' | 'aborted'
 
 /**

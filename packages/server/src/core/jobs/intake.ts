@@ -1,6 +1,7 @@
 import { OctoflowError } from '../../errors/octoflow-error.ts'
 import { DAY, type Duration, type Instant } from '../../lib/time.ts'
 import { inScope, type Principal } from '../../model/access.ts'
+import { DEFAULT_PRIORITY } from '../../model/job.ts'
 import type { NewJob, NewRequest, Submitted } from '../../storage/contract/requests.ts'
 import type { Feed } from '../feed.ts'
 import type { Ports } from '../ports.ts'
@@ -18,7 +19,7 @@ export interface IdempotencyKey {
 export type Incoming = Omit<NewRequest, 'idempotency' | 'job'> & { readonly job: Partial<NewJob> | null }
 
 const PLAIN_JOB: NewJob = {
-  priority: 5,
+  priority: DEFAULT_PRIORITY,
   runAt: null,
   maxAttempts: null,
   backoff: null,

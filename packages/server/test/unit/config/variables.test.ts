@@ -172,7 +172,7 @@ describe('variables without effect', () => {
     const { notices } = await load({ env: { FLASK_APP: 'other', JAEGAR_AGENT_HOST_NAME: 'jaeger' } })
     assert.deepEqual(notices, [
       'FLASK_APP in the environment is ignored: Octoflow is no Flask application.',
-      'SECRET_KEY in .env line 2 is ignored: Octoflow keeps no sessions that it would have to sign.',
+      'SECRET_KEY in .env line 2 is not used: this version does not sign sessions yet.',
       'WORKER_NAME in .env line 3 is not used: this version does not run Kafka consumers yet.',
       'JAEGAR_AGENT_HOST_NAME in the environment is not used: this version does not send traces yet.',
     ])

@@ -5,8 +5,6 @@ import { JobState } from '../../../model/job.ts'
 export const Stage = { ready: 0, scheduled: 1, held: 2, running: 3, completed: 4, cancelled: 5, dead: 6 } as const
 export type Stage = (typeof Stage)[keyof typeof Stage]
 
-export const STAGE_NAMES = Object.keys(Stage) as (keyof typeof Stage)[]
-
 const STATES: readonly JobState[] = [
   JobState.pending,
   JobState.pending,

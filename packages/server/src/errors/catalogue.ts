@@ -135,6 +135,12 @@ export const catalogue = {
     message: 'Job {id} is running.',
     hint: 'Wait for it to finish, or cancel it first.',
   },
+  job_must_wait: {
+    status: 409,
+    retryable: true,
+    message: 'Job {id} must wait: as many jobs of its queue or of its concurrency key as may run at once are running.',
+    hint: 'Take jobs by asking for them; then the limits are seen to.',
+  },
   job_not_finished: {
     status: 409,
     retryable: true,

@@ -232,8 +232,23 @@ export const concurrencyKeys: Group = (test) => {
     assert.equal(renewed.error, null)
     assert.deepEqual(await counts(), { held: 1, running: 1 })
     assert.deepEqual(await claimIds({ limit: 10 }), [])
+    const refused = await storage.leases.renew({ now: NOW, id: a, worker: 'old-client', lease: LEASE, start: true })
+    assert.equal(refused.error?.code, 'job_must_wait', 'nor may it take more places than there are')
     await report({ id: b, fence: null }, COMPLETED)
     assert.deepEqual(await claimIds({ limit: 10 }), [a])
+  })
+
+  test('a job is not leased without a claim beyond the concurrency of its queue', async ({
+    storage,
+    configure,
+    start,
+    submit,
+  }) => {
+    await configure({ concurrency: 1 })
+    await start()
+    const id = await submit()
+    const refused = await storage.leases.renew({ now: NOW, id, worker: 'old-client', lease: LEASE, start: true })
+    assert.equal(refused.error?.code, 'job_must_wait')
   })
 
   test('the limit of a key holds while many workers claim, report and steer', async (fixture) => {

@@ -110,8 +110,13 @@ export class ReferenceModel {
     const job = this.jobs.get(id)
     if (job === undefined) return 'job_not_found'
     if (isFinished(job.state)) return 'job_finished'
-    if (job.state === 'running') job.leaseUntil = leaseUntil
-    else this.start(job, worker, now, leaseUntil)
+    if (job.state === 'running') {
+      job.leaseUntil = leaseUntil
+      return null
+    }
+    const running = this.#running(job.queue)
+    if (running >= (this.settings(job.queue).concurrency ?? running + 1) || this.#placesOf(job) < 1) return 'job_must_wait'
+    this.start(job, worker, now, leaseUntil)
     return null
   }
 

@@ -45,7 +45,7 @@ export class CaptureWork {
     return jobs[0] ?? null
   }
 
-  /** @throws `job_not_found`, `job_finished` */
+  /** @throws `job_not_found`, `job_finished`, `job_must_wait` */
   async setStatus(id: number, status: string, finishedAt: Instant | null, worker: string, by: Principal): Promise<void> {
     await this.#jobs.find(id, by.queues)
     const outcome = OUTCOMES.get(status)

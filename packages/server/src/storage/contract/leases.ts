@@ -38,9 +38,9 @@ export interface LeaseStore {
 
   /**
    * Renews a running job's lease for a client that has no fencing token. With `start` the client says that it works on the
-   * job: its status label goes, and if it is pending it is leased to the client, whatever the limits of its queue and key.
-   * Without, a job that is not running stays as it is.
-   * Errors: `job_not_found`; with `start` also `job_finished`.
+   * job: its status label goes, and if it is pending it is leased to the client, though it was not its turn; but not beyond the
+   * concurrency of its queue and key. Without, a job that is not running stays as it is.
+   * Errors: `job_not_found`; with `start` also `job_finished`, `job_must_wait`.
    */
   renew(params: {
     readonly now: Instant

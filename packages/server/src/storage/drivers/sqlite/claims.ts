@@ -35,6 +35,14 @@ export function claim(
   return { jobs, nextAt: jobs.length < limit ? nextTry(transaction, queue, now) : null }
 }
 
+/** Whether one more job of its queue and of its key may run. */
+export function hasRoom(transaction: Transaction, { queue_id: queueId, concurrency_key: key }: JobRecord): boolean {
+  const queue = transaction.queueById(queueId)
+  const { concurrency, keyConcurrency } = queue.settings
+  if (concurrency !== null && queue.counts[Stage.running]! >= concurrency) return false
+  return key === null || transaction.lanes.get(queue, key).running < keyConcurrency
+}
+
 /** Leases a job that a client without tokens works on although it did not claim it. */
 export function leaseOne(transaction: Transaction, job: JobRecord, worker: string, now: Instant, lease: Duration): void {
   const queue = transaction.queueById(job.queue_id)

@@ -4,7 +4,7 @@ import { isFinished } from '../../../model/job.ts'
 import { expiry } from '../../../model/settle.ts'
 import type { Beat, BeatResult, Claim, LeaseStore, ReportResult } from '../../contract/leases.ts'
 import type { ItemResult, MovedJob } from '../../contract/storage.ts'
-import { claim, leaseOne } from './claims.ts'
+import { claim, hasRoom, leaseOne } from './claims.ts'
 import type { Database } from './database.ts'
 import { findJob } from './job-rows.ts'
 import { CLEAR_LABEL, completePlain, settleJob, takeReport } from './reports.ts'
@@ -62,6 +62,7 @@ export class SqliteLeases implements LeaseStore {
         transaction.db.run(EXTEND_LEASE, now + lease, id)
         if (start) transaction.db.run(CLEAR_LABEL, id)
       } else if (start) {
+        if (!hasRoom(transaction, job)) return { id, error: new OctoflowError('job_must_wait', { id }) }
         leaseOne(transaction, job, worker, now, lease)
         transaction.lanes.balance(now)
       }

@@ -75,12 +75,18 @@ function commandLine(words: string, started: Started, { env, cwd }: Host): strin
   const source = keySource(started)
   const path = (flag: string, value: string): string => `${flag} ${quote(nearPath(resolve(cwd, value), shell))}`
   return [
-    env.npm_execpath !== undefined || env.npm_lifecycle_event !== undefined ? 'npx octoflow' : 'octoflow',
+    launcher(env.npm_execpath !== undefined || env.npm_lifecycle_event !== undefined, shell, cwd),
     words,
     ...(paths.data === resolve(shell, 'data') ? [] : [path('--data', paths.data)]),
     ...(source?.startsWith('.env ') && paths.app !== shell ? [path('--app', paths.app)] : []),
     ...(started.configFile !== null && source?.startsWith(started.configFile) ? [path('--config', started.configFile)] : []),
   ].join(' ')
+}
+
+/** What starts the command from the shell's directory. Elsewhere than in the checkout `npx` would look for a stranger's package. */
+function launcher(byNpm: boolean, shell: string, checkout: string): string {
+  if (!byNpm) return 'octoflow'
+  return relative(checkout, shell).startsWith('..') ? `npx --prefix ${quote(checkout)} octoflow` : 'npx octoflow'
 }
 
 /** Relative unless that would lead upwards. */

@@ -72,7 +72,9 @@ test('Window and step of the statistics are the caller’s choice; a step too fi
     ['window=90', 60, 2],
     ['window=86400&step=3600', 3_600, 24],
     ['window=60&step=3600', 3_600, 1],
-    ['window=31622400&step=60', 21_120, 1_498],
+    ['window=604800&step=60', 420, 1_440],
+    ['window=604860&step=900', 3_600, 169],
+    ['window=31622400&step=60', 21_600, 1_464],
   ] as const) {
     const stats = await read<Stats>(client, `/stats?${query}`)
     assert.deepEqual([stats.stepSeconds, stats.points.length], [step, points], query)

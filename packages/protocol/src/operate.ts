@@ -192,7 +192,13 @@ export const StatsQuery = Type.Object(
       Type.Integer({ minimum: 60, maximum: 31_622_400, default: 3600, description: 'Seconds back from now.' }),
     ),
     step: Type.Optional(
-      Type.Integer({ minimum: 60, maximum: 31_622_400, default: 60, description: 'Seconds, a multiple of 60.' }),
+      Type.Integer({
+        minimum: 60,
+        maximum: 31_622_400,
+        default: 60,
+        description:
+          'Seconds, a multiple of 60; made longer where the window has more than 1500 steps, and a whole number of hours where it is longer than 7 days.',
+      }),
     ),
     queue: Type.Optional(Type.String({ description: 'One or several, separated by commas.' })),
   },

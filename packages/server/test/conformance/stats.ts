@@ -114,6 +114,41 @@ export const stats: Group = (test) => {
     )
   })
 
+  test('sums over any span are those of its minutes, wherever it begins and ends between two hours', async ({
+    storage,
+    submit,
+  }) => {
+    const hour = NOW - (NOW % HOUR)
+    const minutes = [1, 59, 60, 61, 119, 120, 150, 179, 180, 241, 300]
+    for (const at of minutes) await submit({}, hour + at * MINUTE + 30 * SECOND)
+    for (const [from, to] of [
+      [0, 301],
+      [1, 300],
+      [2, 181],
+      [59, 62],
+      [60, 120],
+      [61, 119],
+      [61, 180],
+      [119, 240],
+      [150, 150],
+    ] as const) {
+      const span = { queues: null, from: hour + from * MINUTE, to: hour + to * MINUTE }
+      const expected = minutes.filter((minute) => minute >= from && minute < to)
+      const totals = await storage.stats.totals(span)
+      assert.equal(totals.get(QUEUE)?.submitted ?? 0, expected.length, `from minute ${from} to ${to}`)
+      for (const step of [MINUTE, 45 * MINUTE, HOUR, 90 * MINUTE, 2 * HOUR]) {
+        const steps = Object.groupBy(expected, (minute) => Math.floor((hour + minute * MINUTE) / step) * step)
+        const counted = Object.entries(steps).map(([at, there]) => [Number(at), there!.length])
+        const points = await storage.stats.series({ ...span, step })
+        assert.deepEqual(
+          points.map(({ at, submitted }) => [at, submitted]),
+          counted.sort(([a], [b]) => a! - b!),
+          `from minute ${from} to ${to} in steps of ${step / MINUTE}`,
+        )
+      }
+    }
+  })
+
   test('series and totals are told for some queues or for all', async ({ storage, submitAll }) => {
     await submitAll([{ queue: 'a' }, { queue: 'b' }, { queue: 'b' }, { queue: 'c' }])
     const span = { from: minute(0), to: minute(1) }

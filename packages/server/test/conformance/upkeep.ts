@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { DAY, type Duration, type Instant, MINUTE } from '../../src/lib/time.ts'
+import { DAY, type Duration, HOUR, type Instant, MINUTE } from '../../src/lib/time.ts'
 import { after, event, FIRST_100, type Fixture, type Group, NOW, newRequest, range } from './harness.ts'
 
 const LATER: Instant = NOW + 10 * DAY
@@ -141,15 +141,21 @@ export const upkeep: Group = (test) => {
     )
   })
 
-  test('old roll-ups are forgotten, those of the last year not', async ({ storage, submit }) => {
+  test('what happened is told by the minute for a month and by the hour for a year, then forgotten', async ({
+    storage,
+    submit,
+  }) => {
+    const then = NOW - (NOW % HOUR)
     await submit({}, NOW)
     await submit({}, NOW + 1_000 * DAY)
-    const points = async (): Promise<number> =>
-      (await storage.stats.series({ queues: null, from: 0, to: NOW + 2_000 * DAY, step: MINUTE })).length
-    await prune(storage, { now: NOW + 366 * DAY })
-    assert.equal(await points(), 2)
+    const points = async (step: Duration): Promise<number> =>
+      (await storage.stats.series({ queues: null, from: then, to: then + 2_000 * DAY, step })).length
+    await prune(storage, { now: NOW + 30 * DAY })
+    assert.deepEqual([await points(MINUTE), await points(HOUR)], [2, 2])
+    await prune(storage, { now: NOW + 399 * DAY })
+    assert.equal(await points(HOUR), 2)
     await prune(storage, { now: NOW + 1_001 * DAY })
-    assert.equal(await points(), 1)
+    assert.deepEqual([await points(MINUTE), await points(HOUR)], [1, 1])
   })
 
   test('pruning forgets no start that a rate limit still counts', async ({ storage, configure, submitAll, claim }) => {

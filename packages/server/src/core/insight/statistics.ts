@@ -1,4 +1,4 @@
-import { type Duration, type Instant, MINUTE } from '../../lib/time.ts'
+import { DAY, type Duration, HOUR, type Instant, MINUTE } from '../../lib/time.ts'
 import { inScope, type QueueScope } from '../../model/access.ts'
 import type { StatsPoint, StatsSums } from '../../storage/contract/stats.ts'
 import type { Ports } from '../ports.ts'
@@ -30,6 +30,9 @@ export const NOTHING: StatsSums = {
 /** A chart has no use for more points. */
 const MOST_POINTS = 1_500
 
+/** A longer window is told in whole hours: they are some thousand for each queue, where minutes would be half a million. */
+const LONGEST_BY_MINUTES: Duration = 7 * DAY
+
 /** Reads the roll-ups. */
 export class Reports {
   readonly #ports: Ports
@@ -38,9 +41,10 @@ export class Reports {
     this.#ports = ports
   }
 
-  /** @param step a multiple of a minute; made longer where it would give too many points. */
+  /** @param step a multiple of a minute; made longer where it would give too many points or take too many minutes to sum. */
   async statistics(window: Duration, step: Duration, queues: readonly string[] | null, scope: QueueScope): Promise<Statistics> {
-    const wide = Math.max(step, Math.ceil(window / MOST_POINTS / MINUTE) * MINUTE)
+    const unit = window > LONGEST_BY_MINUTES ? HOUR : MINUTE
+    const wide = Math.ceil(Math.max(step, window / MOST_POINTS) / unit) * unit
     const now = this.#ports.clock.now()
     const to = Math.floor(now / wide) * wide + wide
     const from = to - Math.ceil(window / wide) * wide

@@ -1,6 +1,14 @@
-import type { Duration, Instant } from '../../lib/time.ts'
+import { DAY, type Duration, type Instant } from '../../lib/time.ts'
 
-/** What happened per minute, kept as roll-ups by the verbs that made it happen. */
+/** For how long at least what happened can be told by the minute, and by the hour. */
+export const MINUTES_KEPT: Duration = 31 * DAY
+export const HOURS_KEPT: Duration = 400 * DAY
+
+/**
+ * What happened per minute and per hour, kept as roll-ups by the verbs that made it happen. Whole hours of a span are read as
+ * such wherever the step allows, so that no span makes a driver sum the minutes of a year; of what is older than
+ * `MINUTES_KEPT`, whole hours are told and nothing else.
+ */
 export interface StatsStore {
   /**
    * Sums over steps of time, oldest first; steps in which nothing happened are left out.

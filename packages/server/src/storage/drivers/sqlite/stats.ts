@@ -1,4 +1,4 @@
-import { type Instant, MINUTE } from '../../../lib/time.ts'
+import { type Duration, HOUR, type Instant, MINUTE } from '../../../lib/time.ts'
 import type { StatsPoint, StatsStore, StatsSums } from '../../contract/stats.ts'
 import type { Database, Value } from './database.ts'
 
@@ -11,29 +11,51 @@ export class SqliteStats implements StatsStore {
 
   async series({ queues, from, to, step }: Parameters<StatsStore['series']>[0]): Promise<readonly StatsPoint[]> {
     const minutes = step / MINUTE
-    const { where, values } = span(queues, from, to)
-    const sql = `SELECT s.minute / CAST(? AS INTEGER) * CAST(? AS INTEGER) * ${MINUTE} AS at, ${SUMS} ${FROM} WHERE ${where} GROUP BY 1 ORDER BY 1`
+    const { source, values } = rows(queues, from, to, step)
+    const sql = `SELECT s.start / CAST(? AS INTEGER) * CAST(? AS INTEGER) * ${MINUTE} AS at, ${SUMS} ${source} GROUP BY 1 ORDER BY 1`
     return this.#db.all<StatsPoint>(sql, minutes, minutes, ...values).map((row) => ({ ...row }))
   }
 
   async totals({ queues, from, to }: Parameters<StatsStore['totals']>[0]): Promise<ReadonlyMap<string, StatsSums>> {
-    const { where, values } = span(queues, from, to)
-    const sql = `SELECT q.name AS queue, ${SUMS} ${FROM} WHERE ${where} GROUP BY q.name ORDER BY q.name`
-    const rows = this.#db.all<StatsSums & { readonly queue: string }>(sql, ...values)
-    return new Map(rows.map(({ queue, ...sums }) => [queue, sums]))
+    const { source, values } = rows(queues, from, to, HOUR)
+    const sql = `SELECT q.name AS queue, ${SUMS} ${source} GROUP BY q.name ORDER BY q.name`
+    const found = this.#db.all<StatsSums & { readonly queue: string }>(sql, ...values)
+    return new Map(found.map(({ queue, ...sums }) => [queue, sums]))
   }
 }
 
-function span(queues: readonly string[] | null, from: Instant, to: Instant): { where: string; values: Value[] } {
-  const values: Value[] = [Math.floor(from / MINUTE), Math.ceil(to / MINUTE)]
-  if (queues === null) return { where: 's.minute >= ? AND s.minute < ?', values }
+/** The roll-ups that make up a span of time, none of which reaches over the end of a step. */
+function rows(
+  queues: readonly string[] | null,
+  from: Instant,
+  to: Instant,
+  step: Duration,
+): { readonly source: string; readonly values: readonly Value[] } {
+  const ranges = rangesOf(Math.floor(from / MINUTE), Math.ceil(to / MINUTE), step % HOUR === 0)
+  const named = queues === null ? '' : 'WHERE q.name IN (SELECT value FROM json_each(?))'
   return {
-    where: 's.minute >= ? AND s.minute < ? AND q.name IN (SELECT value FROM json_each(?))',
-    values: [...values, JSON.stringify(queues)],
+    source: `FROM octoflow_queues q
+      CROSS JOIN (${ranges.map(() => 'SELECT ? AS span, ? AS first, ? AS beyond').join(' UNION ALL ')}) r
+      CROSS JOIN octoflow_stats s ON s.queue_id = q.id AND s.span = r.span AND s.start >= r.first AND s.start < r.beyond ${named}`,
+    values: [...ranges.flat(), ...(queues === null ? [] : [JSON.stringify(queues)])],
   }
 }
 
-const FROM = 'FROM octoflow_queues q CROSS JOIN octoflow_stats s ON s.queue_id = q.id'
+/** Which rows of `octoflow_stats` to read, in minutes since the epoch: hours where they fit, minutes at the ragged ends. */
+function rangesOf(
+  from: number,
+  to: number,
+  byHours: boolean,
+): readonly (readonly [span: number, first: number, beyond: number])[] {
+  const firstHour = Math.ceil(from / 60) * 60
+  const lastHour = Math.floor(to / 60) * 60
+  if (!byHours || firstHour >= lastHour) return [[1, from, to]]
+  return [
+    [1, from, firstHour],
+    [60, firstHour, lastHour],
+    [1, lastHour, to],
+  ]
+}
 
 // `total()` adds floating-point numbers: a large backlog waits longer, in microseconds, than the largest integer that
 // JavaScript reads, and a sum of that size needs no last digits.

@@ -79,7 +79,7 @@ export class Transaction {
     queue.countsChanged = true
   }
 
-  /** The roll-up of the minute; the caller adds to it. */
+  /** What happens in the minute; the caller adds to it. */
   stats(queue: QueueRow, now: Instant): StatsRow {
     const minute = Math.floor(now / MINUTE)
     const last = queue.stats
@@ -94,7 +94,8 @@ export class Transaction {
   flush(): void {
     this.lanes.flush()
     for (const queue of this.#queues.values()) if (queue.countsChanged) this.db.run(UPDATE_COUNTS, ...queue.counts, queue.id)
-    for (const row of this.#sums) this.db.run(ADD_STATS, ...row.values())
+    for (const row of this.#sums)
+      for (const span of STATS_SPANS) this.db.run(ADD_STATS, row.queueId, span, row.minute - (row.minute % span), ...row.sums())
     if (this.#sequenceUsed)
       this.db.run('UPDATE octoflow_sequence SET next_id = ?, last_at = ?', this.#sequence!.nextId, this.#sequence!.lastAt)
   }
@@ -195,7 +196,10 @@ export class QueueRow {
 
 const parse = <T>(json: string | null): T | null => (json === null ? null : (JSON.parse(json) as T))
 
-/** What is added to one row of `octoflow_stats`. */
+/** The minutes that a row of `octoflow_stats` sums over: itself, or the hour. */
+const STATS_SPANS = [1, 60] as const
+
+/** What happened in one minute: what is added to a row of `octoflow_stats` for each span. */
 export class StatsRow {
   readonly queueId: number
   readonly minute: number
@@ -215,9 +219,9 @@ export class StatsRow {
     this.minute = minute
   }
 
-  values(): number[] {
-    const { queueId, minute, submitted, started, completed, failed, dead, cancelled, expired, waited, ran, finished } = this
-    return [queueId, minute, submitted, started, completed, failed, dead, cancelled, expired, waited, ran, finished]
+  sums(): number[] {
+    const { submitted, started, completed, failed, dead, cancelled, expired, waited, ran, finished } = this
+    return [submitted, started, completed, failed, dead, cancelled, expired, waited, ran, finished]
   }
 }
 
@@ -237,6 +241,6 @@ const STATS_COLUMNS = [
   'finished',
 ]
 
-const ADD_STATS = `INSERT INTO octoflow_stats (queue_id, minute, ${STATS_COLUMNS.join(', ')})
-  VALUES (?, ?${', ?'.repeat(STATS_COLUMNS.length)})
+const ADD_STATS = `INSERT INTO octoflow_stats (queue_id, span, start, ${STATS_COLUMNS.join(', ')})
+  VALUES (?, ?, ?${', ?'.repeat(STATS_COLUMNS.length)})
   ON CONFLICT DO UPDATE SET ${STATS_COLUMNS.map((column) => `${column} = ${column} + excluded.${column}`).join(', ')}`

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { DAY, type Duration, type Instant, MINUTE } from '../../../lib/time.ts'
+import { HOURS_KEPT, MINUTES_KEPT } from '../../contract/stats.ts'
 import type { StorageSize, UpkeepStore } from '../../contract/upkeep.ts'
 import type { Database } from './database.ts'
 import { mapError } from './errors.ts'
@@ -9,8 +10,7 @@ import { Stage } from './stages.ts'
 import type { QueueRow, Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
-/** How long roll-ups and sightings of workers are kept. */
-const STATS_KEPT = 400 * DAY
+/** How long sightings of workers are kept. */
 const WORKERS_KEPT = 30 * DAY
 
 /** Stands for a queue's id in the sweep through requests that made no job. */
@@ -121,7 +121,8 @@ const sideTables = (queues: readonly QueueRow[], now: Instant): readonly (readon
     'DELETE FROM octoflow_workers WHERE id IN (SELECT id FROM octoflow_workers WHERE last_seen_at < ? LIMIT ?)',
     now - WORKERS_KEPT,
   ],
-  [DELETE_STATS, Math.floor((now - STATS_KEPT) / MINUTE)],
+  [deleteStats(1), Math.floor((now - MINUTES_KEPT) / MINUTE)],
+  [deleteStats(60), Math.floor((now - HOURS_KEPT) / MINUTE)],
   [DELETE_RATE_USAGE, now - 2 * longestRatePeriod(queues)],
 ]
 
@@ -139,8 +140,8 @@ const SELECT_FINISHED = `SELECT id, finished_at FROM (${[Stage.completed, Stage.
 const SELECT_WITHOUT_JOB =
   'SELECT id, received_at FROM octoflow_requests WHERE stage IS NULL AND id > ? AND id < ? ORDER BY id LIMIT ?'
 
-const DELETE_STATS = `DELETE FROM octoflow_stats WHERE (queue_id, minute) IN
-  (SELECT queue_id, minute FROM octoflow_stats WHERE minute < ? LIMIT ?)`
+const deleteStats = (span: number): string => `DELETE FROM octoflow_stats WHERE (queue_id, span, start) IN
+  (SELECT queue_id, span, start FROM octoflow_stats WHERE span = ${span} AND start < ? LIMIT ?)`
 
 const DELETE_RATE_USAGE = `DELETE FROM octoflow_rate_usage WHERE (queue_id, key, slice) IN
   (SELECT queue_id, key, slice FROM octoflow_rate_usage WHERE slice < ? LIMIT ?)`

@@ -148,10 +148,12 @@ CREATE TABLE octoflow_rate_usage (
 ) WITHOUT ROWID;
 CREATE INDEX octoflow_rate_usage_aging ON octoflow_rate_usage (slice);
 
--- Roll-ups: what happened in a queue in a minute (minutes since the epoch).
+-- Roll-ups: what happened in a queue in the `span` minutes from `start` on (in minutes since the epoch). Each minute is there by
+-- itself, for a month, and as part of its hour.
 CREATE TABLE octoflow_stats (
   queue_id  INTEGER NOT NULL,
-  minute    INTEGER NOT NULL,
+  span      INTEGER NOT NULL, -- 1 or 60
+  start     INTEGER NOT NULL,
   submitted INTEGER NOT NULL,
   started   INTEGER NOT NULL,
   completed INTEGER NOT NULL,
@@ -162,9 +164,9 @@ CREATE TABLE octoflow_stats (
   waited    INTEGER NOT NULL,
   ran       INTEGER NOT NULL,
   finished  INTEGER NOT NULL,
-  PRIMARY KEY (queue_id, minute)
+  PRIMARY KEY (queue_id, span, start)
 ) WITHOUT ROWID;
-CREATE INDEX octoflow_stats_aging ON octoflow_stats (minute);
+CREATE INDEX octoflow_stats_aging ON octoflow_stats (span, start);
 
 CREATE TABLE octoflow_idempotency (
   key         TEXT PRIMARY KEY,

@@ -8,6 +8,9 @@ const HOUR_SECONDS = 3_600
 /** Long enough to outlast a slow machine's pauses, short enough to be waited for. */
 const LEASE_SECONDS = 6
 
+/** Longer than the server takes to notice a step of its clock. */
+const SNOOZE_SECONDS = 4
+
 /** The server looks for leases that ran out every second. */
 const RESCUE_SECONDS = 1.5
 
@@ -29,8 +32,8 @@ async function heartbeat(client: Client, { id, leaseToken }: Lease): Promise<{ c
   return jobs[0]!
 }
 
-async function report(client: Client, { id, leaseToken }: Lease): Promise<unknown> {
-  const json = { workerId: 'w', jobs: [{ id, leaseToken, outcome: 'completed' }] }
+async function report(client: Client, { id, leaseToken }: Lease, more: object = { outcome: 'completed' }): Promise<unknown> {
+  const json = { workerId: 'w', jobs: [{ id, leaseToken, ...more }] }
   return (await client.post('/api/v1/jobs/report', { json })).json
 }
 
@@ -81,6 +84,25 @@ describe('A clock that jumps', { concurrency: true }, () => {
       const { jobs } = (await report(client, lost!)) as { jobs: readonly { readonly code?: string }[] }
       assert.equal(jobs[0]?.code, 'lease_lost', 'who has lost it cannot complete it')
       assert.deepEqual(await report(client, again), { jobs: [{ id: again.id, ok: true }] })
+    })
+
+  for (const [direction, away] of [
+    ['forward', HOUR_SECONDS],
+    ['back', -HOUR_SECONDS],
+  ] as const)
+    test(`A snoozed job sleeps for as long as it asked to when the clock is stepped ${direction} by an hour.`, async (t) => {
+      const octoflow = await startWithClock(t)
+      if (octoflow === null) return
+      const { client, step } = octoflow
+      await submit(client)
+      const [lease] = await claim(client)
+      await report(client, lease!, { outcome: 'snoozed', delaySeconds: SNOOZE_SECONDS })
+      const begun = performance.now()
+      await step(away)
+      const [again] = await claim(client, { waitSeconds: 20 })
+      const slept = (performance.now() - begun) / 1_000
+      assert.equal(again?.id, lease!.id)
+      assert.ok(slept > SNOOZE_SECONDS - 1 && slept < SNOOZE_SECONDS + 5, `it slept for ${slept} s`)
     })
 
   test('What needs a look tells of a step of the clock, and jobs go on being taken in and worked off.', async (t) => {

@@ -3,7 +3,7 @@ import { type Duration, MINUTE, SECOND } from '../../src/lib/time.ts'
 import type { Progress } from '../../src/model/job.ts'
 import { deadlineOf } from '../../src/model/settle.ts'
 import type { BeatResult } from '../../src/storage/contract/leases.ts'
-import { after, COMPLETED, type Fixture, type Group, type Held, LEASE, NOW, QUEUE, range } from './harness.ts'
+import { after, COMPLETED, FAILED, type Fixture, type Group, type Held, LEASE, NOW, QUEUE, range, snoozed } from './harness.ts'
 
 const LOST: Omit<BeatResult, 'id'> = { leaseUntil: null, cancelRequested: false }
 
@@ -281,6 +281,34 @@ export const leases: Group = (test) => {
     await storage.leases.shift({ by: -7_200 * SECOND })
     assert.equal((await job(held.id)).leaseUntil, NOW + LEASE - 3_600 * SECOND)
     assert.equal((await job(pending)).leaseUntil, null)
+  })
+
+  for (const [direction, by] of [
+    ['forward', 3_600 * SECOND],
+    ['back', -3_600 * SECOND],
+  ] as const) {
+    test(`backoffs and snoozes last as long as they were to when the clock is stepped ${direction}`, async (fixture) => {
+      const { storage, start, report, job, claim, claimIds } = fixture
+      const backoff = { base: 60 * SECOND, factor: 1, max: 60 * SECOND, jitter: 0 }
+      const failed = await start({ backoff })
+      await report(failed, FAILED)
+      const asleep = await start({ concurrencyKey: 'k' })
+      await report(asleep, snoozed(60 * SECOND))
+      await storage.leases.shift({ by })
+      for (const { id } of [failed, asleep]) assert.equal((await job(id)).runAt, after(60) + by)
+      const { jobs, nextAt } = await claim({ now: after(59) + by, limit: 10 })
+      assert.deepEqual([jobs, nextAt], [[], after(60) + by])
+      assert.deepEqual(await claimIds({ now: after(60) + by, limit: 10 }), [failed.id, asleep.id])
+    })
+  }
+
+  test('a time that somebody named stays what it is when the clock is stepped', async ({ storage, submit, claimIds, job }) => {
+    const id = await submit({ runAt: after(60) })
+    await storage.leases.shift({ by: 3_600 * SECOND })
+    await storage.leases.shift({ by: -1_800 * SECOND })
+    assert.equal((await job(id)).runAt, after(60))
+    assert.deepEqual(await claimIds({ now: after(59) }), [])
+    assert.deepEqual(await claimIds({ now: after(60) }), [id])
   })
 }
 

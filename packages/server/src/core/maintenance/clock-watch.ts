@@ -20,7 +20,7 @@ export interface ClockStep {
 /**
  * Follows the time of day without letting a step of it (an operator, NTP, a machine that slept) end or prolong leases: the
  * engine's time runs on by the monotonic clock, and when the time of day has been stepped, the leases are moved along
- * with it.
+ * with it, as are the backoffs that jobs wait out.
  */
 export class ClockWatch extends Service {
   readonly #ports: Ports

@@ -53,7 +53,11 @@ export interface LeaseStore {
   /** Lets no lease end before `until`: workers could not reach a server that was down. */
   grace(params: { readonly until: Instant }): Promise<void>
 
-  /** Moves all leases and deadlines by the amount that the clock was stepped; what waits for a rate limit is reckoned anew. */
+  /**
+   * Moves by the amount that the clock was stepped whatever was reckoned from the clock: all leases and deadlines, and the
+   * times at which jobs may start that were started before, which wait out a backoff or a snooze. The `runAt` of a job that
+   * never started is the time that somebody named, and stays. What waits for a rate limit is reckoned anew.
+   */
   shift(params: { readonly by: Duration }): Promise<void>
 }
 

@@ -79,6 +79,7 @@ export class SqliteLeases implements LeaseStore {
   shift({ by }: Params<'shift'>): Promise<void> {
     return this.#writer.write(({ db, lanes }) => {
       db.run('UPDATE octoflow_requests SET lease_until = lease_until + ?1, deadline = deadline + ?1 WHERE stage = 3', by)
+      db.run('UPDATE octoflow_requests SET run_at = run_at + ? WHERE stage = 1 AND fence > 0', by)
       lanes.wakeSleeping()
     })
   }

@@ -154,6 +154,32 @@ export const concurrencyKeys: Group = (test) => {
     assert.equal(new Set(jobs.map(({ concurrencyKey }) => concurrencyKey)).size, 1_300)
   })
 
+  test('a limit raised far for thousands of jobs of one key lets all of them start', async ({
+    submitAll,
+    configure,
+    claim,
+  }) => {
+    const ids = await submitAll(range(1, 3_000).map(() => KEYED))
+    await configure({ keyConcurrency: 3_000 })
+    const started = await claimAll(claim, ids.length)
+    assert.deepEqual(
+      started.sort((a, b) => a - b),
+      ids,
+    )
+  })
+
+  test('a limit lowered under thousands of free jobs of one key is never exceeded, and keeps no others from starting', async (fixture) => {
+    const { submitAll, submit, configure, claim, counts } = fixture
+    await configure({ keyConcurrency: 3_000 })
+    const [first] = await submitAll(range(1, 3_000).map(() => KEYED))
+    const other = await submit()
+    assert.deepEqual(await counts(), { ready: 3_001 })
+    await configure({ keyConcurrency: 1 })
+    assert.deepEqual(await claimAll(claim, 2), [first, other])
+    for (let rounds = 0; (await claim({ limit: 10 })).nextAt !== null; rounds++) assert.ok(rounds < 100, 'it comes to rest')
+    assert.deepEqual(await counts(), { held: 2_999, running: 2 })
+  })
+
   test('a delayed job of a key takes its place when it is due', async ({ submit, claimIds, claimOne, report }) => {
     const delayed = await submit({ ...KEYED, runAt: after(60), priority: 0 })
     const plain = await submit(KEYED)
@@ -287,6 +313,18 @@ class KeyWatch {
   end(key: string | null): void {
     if (key !== null) this.#running.set(key, this.#running.get(key)! - 1)
   }
+}
+
+/** Claims until so many jobs have started. A claim that gets none must tell to ask again at once. */
+async function claimAll(claim: Fixture['claim'], count: number): Promise<number[]> {
+  const ids: number[] = []
+  for (let rounds = 0; ids.length < count; rounds++) {
+    assert.ok(rounds < 100, `${ids.length} jobs were handed out, then no more`)
+    const { jobs, nextAt } = await claim({ limit: 1_000 })
+    ids.push(...jobs.map(({ id }) => id))
+    assert.ok(jobs.length > 0 || (nextAt !== null && nextAt <= NOW), 'whoever gets nothing yet is told to ask again at once')
+  }
+  return ids
 }
 
 /** Works until the queue has nothing left; comes away empty-handed at times, as long as others still hold jobs. */

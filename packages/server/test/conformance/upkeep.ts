@@ -114,6 +114,13 @@ export const upkeep: Group = (test) => {
     assert.ok(rounds <= 30, `it took ${rounds} rounds`)
   })
 
+  test('pruning comes to each of hundreds of queues', async ({ storage, submitAll }) => {
+    const ids = await submitAll(range(1, 450).map((n) => ({ queue: `queue-${n}` })))
+    await storage.jobs.cancel({ now: NOW, ids, reason: '', note: '' })
+    assert.equal((await pruneAll(storage, 100)).deleted, 450)
+    assert.equal((await pruneAll(storage, 100)).deleted, 0)
+  })
+
   test('after a round of pruning the next finds what has outlived its retention since', async (fixture) => {
     const { storage } = fixture
     await finishMany(fixture, 5)

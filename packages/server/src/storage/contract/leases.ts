@@ -63,7 +63,10 @@ export interface LeaseStore {
 
 export interface Claim {
   readonly jobs: readonly ClaimedJob[]
-  /** When it is worth asking again although nothing becomes ready by a commit; `null` if only a commit can help. */
+  /**
+   * When it is worth asking again although nothing becomes ready by a commit; `null` if only a commit can help. A time that
+   * has come: at once, for a new limit concerns more jobs than one claim looks at.
+   */
   readonly nextAt: Instant | null
 }
 

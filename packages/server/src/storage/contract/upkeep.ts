@@ -4,7 +4,8 @@ import type { Duration, Instant } from '../../lib/time.ts'
 export interface UpkeepStore {
   /**
    * Deletes at most about `limit` rows of what has outlived its retention: finished jobs with all that hangs on them,
-   * requests without a job, idempotency keys, old roll-ups, workers long gone.
+   * requests without a job, idempotency keys, old roll-ups, workers long gone. Looks at a bounded number of queues and rows,
+   * going on where the call before stopped.
    * @param params.retention for queues that set none, and for requests without a job; `null` for ever.
    * @returns how many finished jobs and requests were deleted, and whether there is more to do.
    */

@@ -13,6 +13,9 @@ import type { QueueRow, Transaction } from './transaction.ts'
 
 const PROMOTE_AT_ONCE = 1_000
 
+/** Jobs that a claim holds back, because a new limit keeps them from starting, before it is answered with what it has. */
+const HOLD_AT_ONCE = 500
+
 /** To whom jobs are leased, since when and for how long. */
 interface Lease {
   readonly worker: string
@@ -71,13 +74,17 @@ function take(transaction: Transaction, queue: QueueRow, room: number, lease: Le
   const { db } = transaction
   const jobs: Claimed[] = []
   let characters = 0
-  while (jobs.length < room && characters < CHARACTERS_AT_ONCE && queue.counts[Stage.ready]! > 0) {
+  let held = 0
+  while (jobs.length < room && characters < CHARACTERS_AT_ONCE && held < HOLD_AT_ONCE && queue.counts[Stage.ready]! > 0) {
     const rows = db.rows<ReadyRecord>(SELECT_READY, queue.id, room - jobs.length)
     if (rows.length === 0) break
     const plain: number[] = []
     for (const row of rows) {
       if (characters >= CHARACTERS_AT_ONCE) break
-      if (!startReady(transaction, queue, row, lease.now)) continue
+      if (!startReady(transaction, queue, row, lease.now)) {
+        held++
+        continue
+      }
       const job = new Claimed(db, row, queue, lease)
       if (job.timeout === null) plain.push(job.id)
       else start(db, job.id, job.timeout, lease)
@@ -114,7 +121,7 @@ function nextTry(transaction: Transaction, queue: QueueRow, now: Instant): Insta
   const scheduled =
     queue.counts[Stage.scheduled]! > 0 ? transaction.db.row<[number]>(SELECT_NEXT_DUE, queue.id)?.[0] : undefined
   const rateNextAt = queue.counts[Stage.ready]! > 0 ? transaction.lanes.queueRate(queue, now).nextAt : null
-  const times = [scheduled ?? null, transaction.lanes.nextWake(queue), rateNextAt]
+  const times = [scheduled ?? null, transaction.lanes.nextWake(queue, now), rateNextAt]
   const known = times.filter((time) => time !== null)
   return known.length === 0 ? null : Math.min(...known)
 }

@@ -14,7 +14,15 @@ export interface Lane {
   changed: boolean
 }
 
-const BALANCE_AT_ONCE = 1_000
+/**
+ * Lanes that a claim looks at, and jobs that a balance makes ready or holds back beyond one for each job that its verb moved:
+ * some milliseconds' worth of each.
+ */
+const LANES_AT_ONCE = 500
+const SHIFTS_AT_ONCE = 500
+
+/** As the time to wake: long past, whatever becomes of the clock. */
+const AT_ONCE: Instant = 0
 
 /**
  * Keeps the promise of the concurrency keys.
@@ -23,11 +31,16 @@ const BALANCE_AT_ONCE = 1_000
  * takes ready jobs in order and never meets one that it may not start, however many wait behind a busy key. Whatever
  * changes the picture (a submit, a report, a cancel, a new limit) touches the lane; touched lanes are balanced once, at
  * the end of the verb. Claims check the limit once more, so that it holds even over a balance that is out of date.
+ *
+ * A new limit may concern any number of lanes and jobs. No call does all of that at once: the queue's `review` tells from
+ * which key on lanes have yet to be looked at, a lane whose `wake_at` has come has yet to be balanced to its end, and each
+ * claim does a portion of both.
  */
 export class Lanes {
   readonly #transaction: Transaction
   readonly #known = new Map<string, Lane>()
   readonly #touched = new Set<Lane>()
+  #shiftsLeft = SHIFTS_AT_ONCE
 
   constructor(transaction: Transaction) {
     this.#transaction = transaction
@@ -37,6 +50,7 @@ export class Lanes {
   touch(queue: QueueRow, key: string): Lane {
     const lane = this.get(queue, key)
     this.#touched.add(lane)
+    this.#shiftsLeft++
     return lane
   }
 
@@ -70,28 +84,26 @@ export class Lanes {
     lane.changed = true
   }
 
-  /** Has every lane of a queue looked at by the next claims, because its limits changed. */
-  wakeAll(queue: QueueRow): void {
-    this.flush()
-    this.#known.clear()
-    this.#transaction.db.run('UPDATE octoflow_lanes SET wake_at = 0 WHERE queue_id = ?', queue.id)
+  /** Has every lane of a queue looked at by the next claims: its limits changed, or the clock that they are reckoned by. */
+  reviewAll(queue: QueueRow): void {
+    queue.promoted = false
+    this.#reviewFrom(queue, '')
   }
 
-  /** Has the lanes that wait for a time looked at by the next claims, because the clock was stepped. */
-  wakeSleeping(): void {
-    this.flush()
-    this.#known.clear()
-    this.#transaction.db.run('UPDATE octoflow_lanes SET wake_at = 0 WHERE wake_at IS NOT NULL')
-  }
-
-  /** Touches the lanes of a queue whose time to look again has come. */
+  /** Touches the lanes of a queue whose time to look again has come, and the next of those under review. */
   touchDue(queue: QueueRow, now: Instant): void {
-    const due = this.#transaction.db.rows<[string]>(SELECT_DUE_LANES, queue.id, now, BALANCE_AT_ONCE)
-    for (const [key] of due) this.touch(queue, key)
+    const { db } = this.#transaction
+    for (const [key] of db.rows<[string]>(SELECT_DUE_LANES, queue.id, now, LANES_AT_ONCE)) this.touch(queue, key)
+    if (queue.review === null) return
+    this.flush()
+    const keys = db.rows<[string]>(SELECT_LANES_FROM, queue.id, queue.review, LANES_AT_ONCE + 1)
+    for (const [key] of keys.slice(0, LANES_AT_ONCE)) this.touch(queue, key)
+    this.#reviewFrom(queue, keys[LANES_AT_ONCE]?.[0] ?? null)
   }
 
   /** When the next lane of a queue has to be looked at again. */
-  nextWake(queue: QueueRow): Instant | null {
+  nextWake(queue: QueueRow, now: Instant): Instant | null {
+    if (queue.review !== null) return now
     this.flush()
     return this.#transaction.db.row<[number]>(SELECT_NEXT_WAKE, queue.id)?.[0] ?? null
   }
@@ -111,10 +123,11 @@ export class Lanes {
     this.#shift(lane, id, Stage.ready, Stage.held)
   }
 
-  /** Makes ready what may start, and holds back what may not, in every lane touched. */
+  /** Makes ready what may start, and holds back what may not, in every lane touched; leaves what is too much to later claims. */
   balance(now: Instant): void {
     for (const lane of this.#touched) this.#balance(lane, now)
     this.#touched.clear()
+    this.#shiftsLeft = SHIFTS_AT_ONCE
   }
 
   flush(): void {
@@ -149,25 +162,30 @@ export class Lanes {
 
   #balance(lane: Lane, now: Instant): void {
     const { free, nextAt } = this.#places(lane, now)
-    while (lane.ready > free) this.#shift(lane, this.#lastReady(lane)!.id, Stage.ready, Stage.held)
+    while (lane.ready > free && this.#shiftsLeft > 0) this.#shift(lane, this.#lastReady(lane)!.id, Stage.ready, Stage.held)
     let next = this.#firstHeld(lane)
-    while (next !== undefined && lane.ready < free) {
+    while (next !== undefined && this.#shiftsLeft > 0) {
+      if (lane.ready >= free) {
+        const last = lane.ready > 0 ? this.#lastReady(lane)! : null
+        if (last === null || !precedes(next, last)) break
+        this.#shift(lane, last.id, Stage.ready, Stage.held)
+      }
       this.#shift(lane, next.id, Stage.held, Stage.ready)
       next = this.#firstHeld(lane)
     }
-    while (next !== undefined && lane.ready > 0) {
-      const last = this.#lastReady(lane)!
-      if (!precedes(next, last)) break
-      this.#shift(lane, last.id, Stage.ready, Stage.held)
-      this.#shift(lane, next.id, Stage.held, Stage.ready)
-      next = this.#firstHeld(lane)
-    }
-    const wakeAt = next === undefined ? null : nextAt
-    if (wakeAt !== lane.wakeAt) {
-      if (wakeAt !== null) lane.queue.nextTimeMoved = true
-      lane.wakeAt = wakeAt
-      lane.changed = true
-    }
+    this.#wakeAt(lane, this.#shiftsLeft <= 0 ? AT_ONCE : next === undefined ? null : nextAt)
+  }
+
+  #wakeAt(lane: Lane, at: Instant | null): void {
+    if (at === lane.wakeAt) return
+    if (at !== null) lane.queue.nextTimeMoved = true
+    lane.wakeAt = at
+    lane.changed = true
+  }
+
+  #reviewFrom(queue: QueueRow, key: string | null): void {
+    queue.review = key
+    this.#transaction.db.run('UPDATE octoflow_queues SET review = ? WHERE id = ?', key, queue.id)
   }
 
   #shift(lane: Lane, id: number, from: Stage, to: Stage): void {
@@ -175,6 +193,7 @@ export class Lanes {
     this.#transaction.count(lane.queue, from, to)
     lane.ready += to === Stage.ready ? 1 : -1
     lane.changed = true
+    this.#shiftsLeft--
   }
 
   #firstHeld(lane: Lane): Place | undefined {
@@ -228,6 +247,8 @@ const UPSERT_LANE = `INSERT INTO octoflow_lanes (queue_id, key, running, ready, 
 
 const SELECT_DUE_LANES = `SELECT key FROM octoflow_lanes
   WHERE queue_id = ? AND wake_at IS NOT NULL AND wake_at <= ? ORDER BY wake_at LIMIT ?`
+
+const SELECT_LANES_FROM = 'SELECT key FROM octoflow_lanes WHERE queue_id = ? AND key >= ? ORDER BY key LIMIT ?'
 
 const SELECT_NEXT_WAKE =
   'SELECT wake_at FROM octoflow_lanes WHERE queue_id = ? AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1'

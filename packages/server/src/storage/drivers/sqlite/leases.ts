@@ -77,10 +77,15 @@ export class SqliteLeases implements LeaseStore {
   }
 
   shift({ by }: Params<'shift'>): Promise<void> {
-    return this.#writer.write(({ db, lanes }) => {
+    return this.#writer.write((transaction) => {
+      const { db, lanes } = transaction
       db.run('UPDATE octoflow_requests SET lease_until = lease_until + ?1, deadline = deadline + ?1 WHERE stage = 3', by)
       db.run('UPDATE octoflow_requests SET run_at = run_at + ? WHERE stage = 1 AND fence > 0', by)
-      lanes.wakeSleeping()
+      for (const [id] of db.rows<[number]>(SELECT_TIMED_QUEUES)) {
+        const queue = transaction.queueById(id)
+        lanes.reviewAll(queue)
+        queue.nextTimeMoved = true
+      }
     })
   }
 
@@ -103,6 +108,8 @@ const EXTEND_LEASE = 'UPDATE octoflow_requests SET lease_until = min(?1, ifnull(
 
 const EXTEND_LEASE_WITH_PROGRESS =
   'UPDATE octoflow_requests SET lease_until = min(?1, ifnull(deadline, ?1)), progress = ?3 WHERE id = ?2'
+
+const SELECT_TIMED_QUEUES = 'SELECT id FROM octoflow_queues WHERE scheduled > 0 OR key_rate_limit IS NOT NULL'
 
 const SELECT_EXPIRED =
   'SELECT id, deadline FROM octoflow_requests WHERE stage = 3 AND lease_until <= ? ORDER BY lease_until LIMIT ?'

@@ -32,7 +32,7 @@ export class SqliteQueues implements QueueStore {
       Object.assign(queue.settings, change)
       queue.version++
       transaction.db.run(UPDATE_SETTINGS, ...settingsValues(queue.settings), queue.version, queue.id)
-      transaction.lanes.wakeAll(queue)
+      transaction.lanes.reviewAll(queue)
       // Whatever changed may let jobs start; the workers that wait find out by trying.
       if (!queue.settings.paused) {
         queue.becameReady += queue.counts[Stage.ready]! + queue.counts[Stage.held]!

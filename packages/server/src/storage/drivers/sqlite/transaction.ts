@@ -125,7 +125,7 @@ interface Sequence {
 }
 
 export const SELECT_QUEUE = `SELECT id, name, created_at, version, paused, concurrency, key_concurrency, rate_limit,
-  key_rate_limit, max_attempts, backoff, retention, handler, ready, scheduled, held, running, completed, cancelled, dead
+  key_rate_limit, max_attempts, backoff, retention, handler, review, ready, scheduled, held, running, completed, cancelled, dead
   FROM octoflow_queues`
 
 export type QueueRecord = readonly [
@@ -142,10 +142,11 @@ export type QueueRecord = readonly [
   backoff: string | null,
   retention: number | null,
   handler: string | null,
+  review: string | null,
   ...counts: number[],
 ]
 
-const SETTINGS_END = 13
+const COUNTS_BEGIN = 14
 
 /** A queue as one transaction sees it, with the counts as they will be when it commits. */
 export class QueueRow {
@@ -154,6 +155,8 @@ export class QueueRow {
   readonly createdAt: Instant
   version: number
   readonly settings: QueueSettings
+  /** The first key whose lane has yet to be looked at under new limits; `null` when all have been. */
+  review: string | null
   /** By stage. */
   readonly counts: number[]
   countsChanged = false
@@ -183,7 +186,8 @@ export class QueueRow {
       retention: record[11],
       handler: record[12],
     }
-    this.counts = record.slice(SETTINGS_END) as number[]
+    this.review = record[13]
+    this.counts = record.slice(COUNTS_BEGIN) as number[]
   }
 
   /** How many claims would be answered differently now than before the transaction. */

@@ -5,13 +5,16 @@ import type { StorageSize, UpkeepStore } from '../../contract/upkeep.ts'
 import type { Database } from './database.ts'
 import { mapError } from './errors.ts'
 import { deleteRequest } from './job-rows.ts'
-import { firstIdAt, queuesOf } from './listing.ts'
+import { firstIdAt } from './listing.ts'
 import { Stage } from './stages.ts'
-import type { QueueRow, Transaction } from './transaction.ts'
+import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
 /** How long sightings of workers are kept. */
 const WORKERS_KEPT = 30 * DAY
+
+/** A sweep through more queues than these would take more than some milliseconds. */
+const QUEUES_AT_ONCE = 100
 
 /** Stands for a queue's id in the sweep through requests that made no job. */
 const WITHOUT_JOB = 0
@@ -31,19 +34,12 @@ export class SqliteUpkeep implements UpkeepStore {
     limit,
   }: Parameters<UpkeepStore['prune']>[0]): Promise<{ readonly deleted: number; readonly more: boolean }> {
     return this.#writer.write((transaction) => {
-      const queues = queuesOf(transaction.db, undefined)
-      let deleted = 0
-      let more = false
-      for (const due of sweepsDue(queues, retention, now)) {
-        const swept = sweep(transaction, due, limit - deleted)
-        deleted += swept.deleted
-        more ||= !swept.done
-        if (deleted >= limit) break
-      }
-      if (!more) transaction.db.run('DELETE FROM octoflow_sweeps')
-      for (const [sql, before] of sideTables(queues, now)) if (transaction.db.run(sql, before, limit) === limit) more = true
+      const { db } = transaction
+      const swept = sweep(transaction, retention, now, limit)
+      let { more } = swept
+      for (const [sql, before] of sideTables(db, now)) if (db.run(sql, before, limit) === limit) more = true
       transaction.lanes.balance(now)
-      return { deleted, more }
+      return { deleted: swept.deleted, more }
     })
   }
 
@@ -70,52 +66,58 @@ export class SqliteUpkeep implements UpkeepStore {
   }
 }
 
-/** The finished jobs of one queue, or the requests without a job, that have outlived their retention. */
-interface Sweep {
-  /** `WITHOUT_JOB` for requests that made none. */
-  readonly queueId: number
-  readonly before: Instant
-}
-
-function sweepsDue(queues: readonly QueueRow[], retention: Duration | null, now: Instant): Sweep[] {
-  const ofQueues = queues.flatMap(({ id, settings, counts }): Sweep[] => {
-    const kept = settings.retention ?? retention
-    const finished = counts[Stage.completed]! + counts[Stage.cancelled]! + counts[Stage.dead]!
-    return kept === null || finished === 0 ? [] : [{ queueId: id, before: now - kept }]
-  })
-  return retention === null ? ofQueues : [...ofQueues, { queueId: WITHOUT_JOB, before: now - retention }]
-}
-
-/** Beyond all ids: stands for a sweep that has come to its end in this round. */
-const END = Number.MAX_SAFE_INTEGER
-
 /**
- * Goes on through the candidates in order of id from where the last sweep stopped. A round is over when all sweeps have
- * come to their end; until then one that has is not begun again, or rounds of different lengths would never end together.
+ * Goes on from where the last sweep stopped: through the queues in order of id, and in each through its finished jobs in
+ * order of id. A round is over when it has come to the end of the last queue.
  *
- * Only what came before `before` can have outlived it, so a sweep ends there and does not step through the many that are
- * kept; what it does step over is old work that finished lately.
+ * Only what came before `before` can have outlived it, so the way through a queue ends there and does not lead through the
+ * many that are kept; what it does step over is old work that finished lately.
  */
-function sweep(transaction: Transaction, { queueId, before }: Sweep, limit: number): { deleted: number; done: boolean } {
+function sweep(
+  transaction: Transaction,
+  retention: Duration | null,
+  now: Instant,
+  limit: number,
+): { readonly deleted: number; readonly more: boolean } {
   const { db } = transaction
-  const position = db.row<[number]>('SELECT position FROM octoflow_sweeps WHERE queue_id = ?', queueId)?.[0] ?? 0
-  const upto = position === END ? END : firstIdAt(db, before)
-  const candidates =
-    queueId === WITHOUT_JOB
-      ? db.rows<[number, Instant]>(SELECT_WITHOUT_JOB, position, upto, limit)
-      : db.rows<[number, Instant]>(SELECT_FINISHED, position, upto, queueId, limit)
+  const [stoppedIn, stoppedAt] = db.row<[number, number]>('SELECT queue_id, position FROM octoflow_sweep') ?? [WITHOUT_JOB, 0]
+  const firstIds = new Map<Instant, number>()
   let deleted = 0
-  for (const [id, at] of candidates) if (at < before && deleteRequest(transaction, id)) deleted++
-  const done = candidates.length < limit
-  db.run(
-    'INSERT OR REPLACE INTO octoflow_sweeps (queue_id, position) VALUES (?, ?)',
-    queueId,
-    done ? END : candidates.at(-1)![0],
-  )
-  return { deleted, done }
+  let left = limit
+  for (const [visited, [queueId, kept]] of retentionsFrom(db, stoppedIn, retention).entries()) {
+    const position = queueId === stoppedIn ? stoppedAt : 0
+    if (visited === QUEUES_AT_ONCE) return stopAt(db, queueId, position, deleted)
+    const before = now - kept
+    const upto = firstIds.get(before) ?? firstIdAt(db, before)
+    firstIds.set(before, upto)
+    const candidates = outlived(db, queueId, position, upto, left)
+    for (const [id, at] of candidates) if (at < before && deleteRequest(transaction, id)) deleted++
+    left -= candidates.length
+    if (left === 0) return stopAt(db, queueId, candidates.at(-1)?.[0] ?? position, deleted)
+  }
+  db.run('DELETE FROM octoflow_sweep')
+  return { deleted, more: false }
 }
 
-const sideTables = (queues: readonly QueueRow[], now: Instant): readonly (readonly [sql: string, before: number])[] => [
+function stopAt(db: Database, queueId: number, position: number, deleted: number): { deleted: number; more: true } {
+  db.run('INSERT OR REPLACE INTO octoflow_sweep (one, queue_id, position) VALUES (1, ?, ?)', queueId, position)
+  return { deleted, more: true }
+}
+
+/** The queues from `first` on in which something may have outlived its retention, one more than are visited at once. */
+function retentionsFrom(db: Database, first: number, retention: Duration | null): [queueId: number, kept: Duration][] {
+  const queues = db.rows<[number, Duration]>(SELECT_RETENTIONS, first, retention, QUEUES_AT_ONCE + 1)
+  return first === WITHOUT_JOB && retention !== null ? [[WITHOUT_JOB, retention], ...queues] : queues
+}
+
+/** Rows by which a queue's jobs, or the requests without a job, are looked at: id and since when it counts. */
+function outlived(db: Database, queueId: number, after: number, upto: number, limit: number): [id: number, at: Instant][] {
+  return queueId === WITHOUT_JOB
+    ? db.rows(SELECT_WITHOUT_JOB, after, upto, limit)
+    : db.rows(SELECT_FINISHED, after, upto, queueId, limit)
+}
+
+const sideTables = (db: Database, now: Instant): readonly (readonly [sql: string, before: number])[] => [
   ['DELETE FROM octoflow_idempotency WHERE key IN (SELECT key FROM octoflow_idempotency WHERE expires_at <= ? LIMIT ?)', now],
   [
     'DELETE FROM octoflow_workers WHERE id IN (SELECT id FROM octoflow_workers WHERE last_seen_at < ? LIMIT ?)',
@@ -123,11 +125,14 @@ const sideTables = (queues: readonly QueueRow[], now: Instant): readonly (readon
   ],
   [deleteStats(1), Math.floor((now - MINUTES_KEPT) / MINUTE)],
   [deleteStats(60), Math.floor((now - HOURS_KEPT) / MINUTE)],
-  [DELETE_RATE_USAGE, now - 2 * longestRatePeriod(queues)],
+  [DELETE_RATE_USAGE, now - 2 * (db.row<[Duration | null]>(SELECT_LONGEST_PERIOD)![0] ?? 0)],
 ]
 
-const longestRatePeriod = (queues: readonly QueueRow[]): Duration =>
-  Math.max(0, ...queues.flatMap(({ settings }) => [settings.rateLimit?.period ?? 0, settings.keyRateLimit?.period ?? 0]))
+const SELECT_RETENTIONS = `SELECT id, coalesce(retention, ?2) FROM octoflow_queues
+  WHERE id >= ?1 AND coalesce(retention, ?2) IS NOT NULL AND completed + cancelled + dead > 0 ORDER BY id LIMIT ?3`
+
+const SELECT_LONGEST_PERIOD = `SELECT max(max(ifnull(rate_limit ->> 'period', 0), ifnull(key_rate_limit ->> 'period', 0)))
+  FROM octoflow_queues WHERE rate_limit IS NOT NULL OR key_rate_limit IS NOT NULL`
 
 // One range of the index for each final stage; the literal `stage > 3` lets SQLite see that the partial index covers it.
 const SELECT_FINISHED = `SELECT id, finished_at FROM (${[Stage.completed, Stage.cancelled, Stage.dead]

@@ -26,6 +26,7 @@ CREATE TABLE octoflow_queues (
   backoff         TEXT,
   retention       INTEGER,
   handler         TEXT,
+  review          TEXT, -- the lanes from this key on have yet to be looked at under the queue's new limits
   ready           INTEGER NOT NULL DEFAULT 0,
   scheduled       INTEGER NOT NULL DEFAULT 0,
   held            INTEGER NOT NULL DEFAULT 0,
@@ -223,10 +224,11 @@ CREATE TABLE octoflow_leader (
   until  INTEGER NOT NULL
 );
 
--- Where the sweep for outlived jobs goes on, queue by queue.
-CREATE TABLE octoflow_sweeps (
-  queue_id INTEGER PRIMARY KEY, -- 0 for requests without a job
-  position INTEGER NOT NULL
+-- Where the sweep for outlived jobs goes on: it takes one queue after the other. No row between two rounds.
+CREATE TABLE octoflow_sweep (
+  one      INTEGER PRIMARY KEY CHECK (one = 1),
+  queue_id INTEGER NOT NULL, -- 0 for requests without a job
+  position INTEGER NOT NULL  -- the last id looked at
 );
 
 -- The tables of the capture API as users' own SQL knows them. Times have six digits of fraction, as the libraries that wrote

@@ -28,6 +28,8 @@ export class Maintenance extends Service {
   readonly #feed: Feed
   readonly #retention: Duration | null
   readonly #chores: readonly Chore[]
+  /** The one that had its turn last. */
+  #lastOperation = 0
 
   constructor(
     ports: Ports,
@@ -83,9 +85,12 @@ export class Maintenance extends Service {
     return more
   }
 
+  /** Operations take turns, batch by batch, so that a small one need not wait until a huge one is through. */
   async #operate(): Promise<boolean> {
-    const [operation] = await this.#ports.storage.operations.unfinished()
+    const unfinished = await this.#ports.storage.operations.unfinished()
+    const operation = unfinished.find(({ id }) => id > this.#lastOperation) ?? unfinished[0]
     if (operation === undefined) return false
+    this.#lastOperation = operation.id
     const note = `${NOTES[operation.action]} by ${operation.createdBy} (operation ${operation.id})`
     const now = this.#ports.clock.now()
     const { moved } = await this.#ports.storage.operations.step({ now, id: operation.id, limit: BATCH, note })

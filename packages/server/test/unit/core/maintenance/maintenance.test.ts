@@ -6,7 +6,8 @@ import { Leadership } from '../../../../src/core/leadership/leadership.ts'
 import { Maintenance } from '../../../../src/core/maintenance/maintenance.ts'
 import type { Ports } from '../../../../src/core/ports.ts'
 import { DAY, type Duration, MINUTE, SECOND } from '../../../../src/lib/time.ts'
-import { range } from '../../../conformance/harness.ts'
+import type { JobFilter } from '../../../../src/model/job-filter.ts'
+import { QUEUE, range } from '../../../conformance/harness.ts'
 import { ADMIN, type Core, Gate, openCore, replacing } from '../core.ts'
 import { idle } from '../manual-clock.ts'
 
@@ -76,6 +77,29 @@ test('An operation is carried out as soon as it is asked for.', async () => {
   await idle()
   assert.equal((await operations.find(operation, null)).state, 'completed')
   assert.equal(await core.db.state(id), 'cancelled')
+})
+
+test('A small operation does not wait until a huge one is through.', async () => {
+  await using core = await openCore()
+  const steps: number[] = []
+  const ports = core.portsWith(({ operations }) => ({
+    operations: replacing(operations, {
+      step(params) {
+        steps.push(params.id)
+        return operations.step(params)
+      },
+    }),
+  }))
+  await core.db.submitAll(new Array(1_000).fill({}))
+  const small = await core.db.submit({ queue: 'small' })
+  const create = (filter: JobFilter) =>
+    core.storage.operations.create({ now: core.clock.now(), action: 'cancel', filter, by: 'a' })
+  const huge = await create({ queues: [QUEUE] })
+  const others = [await create({ ids: [small] }), await create({ queues: ['none'] })]
+  await maintain(core, ports)
+  while ((await core.storage.operations.unfinished()).length > 0) await idle()
+  assert.deepEqual(steps.slice(0, 4), [huge.id, ...others.map(({ id }) => id), huge.id])
+  assert.deepEqual(await core.db.counts(), { cancelled: 1_000 })
 })
 
 test('An operation that is asked for while a round is about to find nothing to do is not left lying for a minute.', async () => {

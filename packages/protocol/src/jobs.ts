@@ -112,7 +112,7 @@ export type Attempt = Type.Static<typeof Attempt>
 export const JobDetail = Type.Object({
   ...Job.properties,
   payload: Type.Unknown(),
-  attempts: Type.Array(Attempt),
+  attempts: Type.Array(Attempt, { description: 'The last 1000, oldest first.' }),
   result: Type.Unknown({ description: 'What the handler returned; null if nothing.' }),
   error: nullable(JobError),
 })

@@ -3,6 +3,7 @@ import { type Backoff, backoffDelay, DEFAULT_BACKOFF } from '../../src/lib/backo
 import { SECOND } from '../../src/lib/time.ts'
 import type { JobState } from '../../src/model/job.ts'
 import type { Outcome } from '../../src/model/settle.ts'
+import { ATTEMPTS_KEPT } from '../../src/storage/contract/jobs.ts'
 import {
   after,
   COMPLETED,
@@ -17,6 +18,7 @@ import {
   NOW,
   QUEUE,
   RELEASED,
+  range,
   snoozed,
 } from './harness.ts'
 
@@ -287,5 +289,22 @@ export const outcomes: Group = (test) => {
       ],
     )
     assert.deepEqual(attempts[0]?.error, { message: 'no route to host', code: 'EHOSTUNREACH', detail: 'at smtp' })
+  })
+
+  test('of a job that is snoozed again and again the last thousand attempts are remembered', async (fixture) => {
+    const { storage, submit, claimOne, report } = fixture
+    const id = await submit()
+    const remembered = async (): Promise<readonly (readonly [fence: number, outcome: string | null])[]> =>
+      (await storage.jobs.attempts({ id })).map(({ fence, outcome }) => [fence, outcome])
+    for (const _ of range(1, ATTEMPTS_KEPT + 5)) await report(await claimOne(), snoozed(0))
+    assert.deepEqual(
+      await remembered(),
+      range(6, ATTEMPTS_KEPT + 5).map((fence) => [fence, 'snoozed']),
+    )
+    const last = await claimOne()
+    const [[oldest], newest] = [(await remembered())[0]!, (await remembered()).at(-1)]
+    assert.deepEqual([oldest, newest], [7, [last.fence, null]])
+    await report(last, COMPLETED)
+    assert.equal((await remembered()).length, ATTEMPTS_KEPT)
   })
 }

@@ -4,6 +4,9 @@ import type { JobFilter } from '../../model/job-filter.ts'
 import type { Page, PageRequest } from './page.ts'
 import type { ItemResult } from './storage.ts'
 
+/** How many attempts of a job are remembered: one that snoozes for ever has no end of them. */
+export const ATTEMPTS_KEPT = 1_000
+
 /** Looking at jobs and steering them from outside. */
 export interface JobStore {
   find(params: { readonly ids: readonly number[] }): Promise<readonly Job[]>
@@ -11,7 +14,7 @@ export interface JobStore {
   /** Costs the same at any depth and however many jobs there are. */
   list(params: { readonly filter: JobFilter; readonly page: PageRequest }): Promise<Page<Job>>
 
-  /** All claims of a job and how they ended, oldest first. Empty for an unknown job. */
+  /** The last `ATTEMPTS_KEPT` claims of a job and how they ended, oldest first. Empty for an unknown job. */
   attempts(params: { readonly id: number }): Promise<readonly Attempt[]>
 
   /** What the job runs with: its request's body, or what a retry put in its place. `null` for an unknown job. */

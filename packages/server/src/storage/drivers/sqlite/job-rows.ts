@@ -1,6 +1,7 @@
 import type { Instant } from '../../../lib/time.ts'
 import type { Labels } from '../../../model/job.ts'
 import type { Settlement } from '../../../model/settle.ts'
+import { ATTEMPTS_KEPT } from '../../contract/jobs.ts'
 import type { Database } from './database.ts'
 import { labelTerms, parseOptions } from './options.ts'
 import type { Stage } from './stages.ts'
@@ -47,6 +48,8 @@ export function recordAttempt(
     outcome,
     errorText,
   )
+  // Each claim has one fence more than the one before.
+  if (job.fence > ATTEMPTS_KEPT) db.run(FORGET_ATTEMPTS, job.id, job.fence - ATTEMPTS_KEPT)
 }
 
 export function insertLabels(db: Database, id: number, labels: Labels): void {
@@ -81,6 +84,8 @@ const SELECT_UNIQUE = `SELECT id FROM octoflow_requests
 // An attempt whose lease ran out stays that, though a client without a token completed the job later.
 const INSERT_ATTEMPT = `INSERT INTO octoflow_attempts
   (job_id, fence, attempt, worker, started_at, finished_at, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+
+const FORGET_ATTEMPTS = 'DELETE FROM octoflow_attempts WHERE job_id = ? AND fence <= ?'
 
 const DELETE_WITH_JOB = [
   'DELETE FROM octoflow_payloads WHERE job_id = ?',

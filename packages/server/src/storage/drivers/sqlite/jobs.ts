@@ -2,7 +2,7 @@ import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Instant } from '../../../lib/time.ts'
 import { type Attempt, type AttemptOutcome, isFinished, type Job, type JobError, type Labels } from '../../../model/job.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
-import type { JobStore, Retry, WaitingFacts } from '../../contract/jobs.ts'
+import { ATTEMPTS_KEPT, type JobStore, type Retry, type WaitingFacts } from '../../contract/jobs.ts'
 import type { Page } from '../../contract/page.ts'
 import type { ItemResult } from '../../contract/storage.ts'
 import type { Database } from './database.ts'
@@ -43,7 +43,8 @@ export class SqliteJobs implements JobStore {
     const known = earlier.some((attempt) => attempt.fence === job.fence)
     // A running or completed attempt stands in the job's own row.
     const inRow = job.stage === Stage.running || job.stage === Stage.completed
-    return inRow && !known && job.started_at !== null ? [...earlier, currentAttempt(job, job.started_at)] : earlier
+    const attempts = inRow && !known && job.started_at !== null ? [...earlier, currentAttempt(job, job.started_at)] : earlier
+    return attempts.slice(-ATTEMPTS_KEPT)
   }
 
   async payload({ id }: Params<'payload'>): Promise<string | null> {

@@ -84,7 +84,7 @@ export const Job = Type.Object({
   labels: Labels,
   statusLabel: nullable(Type.String()),
   progress: nullable(Progress),
-  cancelRequested: Type.Boolean(),
+  cancelRequested: Type.Boolean({ description: 'Whether it was asked to end while it runs, and has not ended yet.' }),
   reason: nullable(Type.String({ description: 'Why it is dead or was cancelled.' })),
 })
 export type Job = Type.Static<typeof Job>

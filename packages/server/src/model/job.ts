@@ -51,6 +51,7 @@ export interface Job {
   /** Free text that an old client gave as status. */
   readonly statusLabel: string | null
   readonly progress: Progress | null
+  /** Whether a running job was asked to end and has not ended yet; how it ended, its state tells. */
   readonly cancelRequested: boolean
   /** Why the job is dead or was cancelled. */
   readonly reason: string | null

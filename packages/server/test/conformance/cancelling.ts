@@ -50,6 +50,19 @@ export const cancelling: Group = (test) => {
     }
   })
 
+  const ENDINGS: readonly Outcome[] = [COMPLETED, DISCARDED, FAILED, { kind: 'cancelled', reason: null }]
+  for (const outcome of ENDINGS) {
+    test(`a cancel is requested until the job has ended, however that was: ${outcome.kind}`, async (fixture) => {
+      for (const finishedAt of [null, after(2)]) {
+        const held = await fixture.start({ maxAttempts: 1 })
+        await fixture.cancel(held.id)
+        assert.equal((await fixture.job(held.id)).cancelRequested, true)
+        await fixture.report(held, outcome, { finishedAt })
+        assert.equal((await fixture.job(held.id)).cancelRequested, false)
+      }
+    })
+  }
+
   const underCancel: readonly Outcome[] = [FAILED, snoozed(SECOND), RELEASED]
   for (const outcome of underCancel) {
     test(`a job that would be pending again is cancelled where that was requested: ${outcome.kind}`, async (fixture) => {

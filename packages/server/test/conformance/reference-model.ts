@@ -214,7 +214,8 @@ export class ReferenceModel {
     const { state, attempt, runAt, reason } = settlement
     const finishedAt = isFinished(state) ? now : null
     const why = state === 'completed' ? null : (reason ?? job.reason)
-    Object.assign(job, { state, attempt, runAt: runAt ?? job.runAt, finishedAt, leaseUntil: null, reason: why })
+    const rest = { finishedAt, leaseUntil: null, cancelRequested: false, reason: why }
+    Object.assign(job, { state, attempt, runAt: runAt ?? job.runAt, ...rest })
   }
 }
 

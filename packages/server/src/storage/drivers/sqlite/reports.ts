@@ -183,11 +183,12 @@ function noteEnd(
 // came too late.
 const COMPLETE = byId(
   (ids) => `UPDATE octoflow_requests
-    SET stage = 4, finished_at = ?, lease_until = NULL, reason = NULL, status_label = NULL, handled = handled | ? WHERE ${ids}`,
+    SET stage = 4, finished_at = ?, lease_until = NULL, cancel_requested = 0, reason = NULL, status_label = NULL,
+      handled = handled | ? WHERE ${ids}`,
 )
 
 const SETTLE = `UPDATE octoflow_requests SET stage = ?, attempt = ?, run_at = ?, finished_at = ?, reason = coalesce(?, reason),
-  lease_until = NULL, status_label = NULL WHERE id = ?`
+  lease_until = NULL, cancel_requested = 0, status_label = NULL WHERE id = ?`
 
 const SELECT_RUNNING = byId(
   (ids) => `SELECT id, queue_id, fence, concurrency_key, started_at FROM octoflow_requests WHERE stage = 3 AND ${ids}`,

@@ -105,6 +105,16 @@ test('A job behind others says how many come before it: the more urgent ones, an
   assert.equal((await reasonsOf(client, id))[0]!.ahead, 6)
 })
 
+test('A job whose key has no room says how many of its key come before it.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const keyed = { concurrencyKey: 'customer-7' }
+  await start(client, keyed)
+  await submitMany(client, [{ priority: 0 }, keyed, keyed])
+  const [holder, others] = await reasonsOf(client, await submit(client, keyed))
+  assert.deepEqual([holder!.code, others!.code, others!.ahead], ['key_limit', 'behind_others', 2])
+  assert.equal(others!.message, '2 jobs with the concurrency key "customer-7" wait before it.')
+})
+
 test('All that stands in the way is told, the firmest first.', async (t) => {
   const { client } = await startOctoflow(t)
   await configure(client, { paused: true })

@@ -27,6 +27,35 @@ export const waiting: Group = (test) => {
     assert.equal((await facts(storage, await submit())).ahead, 1_000)
   })
 
+  test('before a held job go those of its key that start before it, and no others', async ({ storage, start, submitAll }) => {
+    const keyed = { concurrencyKey: 'k' }
+    await start(keyed)
+    const ids = await submitAll([keyed, { priority: 0 }, { concurrencyKey: 'other' }, { ...keyed, priority: 0 }, keyed, {}])
+    const [first, , , urgent, last] = ids as [number, number, number, number, number]
+    for (const [id, ahead] of [
+      [urgent, 0],
+      [first, 1],
+      [last, 2],
+    ] as const) {
+      const found = await facts(storage, id)
+      assert.deepEqual([found.stage, found.ahead], ['held', ahead])
+    }
+  })
+
+  test('a job of its key that is free to start goes before a held one', async ({ storage, submitAll, configure }) => {
+    await configure({ keyConcurrency: 2 })
+    const ids = await submitAll(range(1, 1_203).map(() => ({ concurrencyKey: 'k' })))
+    for (const [index, stage, ahead] of [
+      [1, 'ready', 1],
+      [2, 'held', 2],
+      [4, 'held', 4],
+      [1_202, 'held', 1_000],
+    ] as const) {
+      const found = await facts(storage, ids[index]!)
+      assert.deepEqual([found.stage, found.ahead], [stage, ahead])
+    }
+  })
+
   test('a delayed job waits for its time, and when that has come for a worker', async ({ storage, submitAll }) => {
     const [plain, keyed] = (await submitAll([{ runAt: after(60) }, { runAt: after(60), concurrencyKey: 'k' }])) as [
       number,

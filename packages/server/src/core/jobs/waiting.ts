@@ -54,12 +54,12 @@ export function whyWaiting(facts: WaitingFacts, workers: number, now: Instant): 
       message: `The queue’s rate limit is used up for ${left(queue.rateNextAt, now)}.`,
     })
   if (ahead > 0 && stage !== 'scheduled') {
-    const count = ahead >= AHEAD_COUNTED ? `${AHEAD_COUNTED} or more` : String(ahead)
-    reasons.push({
-      code: 'behind_others',
-      ahead,
-      message: `${count} job${ahead === 1 ? ' is' : 's are'} offered to workers before it.`,
-    })
+    const count = ahead >= AHEAD_COUNTED ? `${AHEAD_COUNTED} or more jobs` : ahead === 1 ? '1 job' : `${ahead} jobs`
+    const message =
+      stage === 'held'
+        ? `${count} with the concurrency key "${job.concurrencyKey}" ${ahead === 1 ? 'waits' : 'wait'} before it.`
+        : `${count} ${ahead === 1 ? 'is' : 'are'} offered to workers before it.`
+    reasons.push({ code: 'behind_others', ahead, message })
   }
   if (reasons.length === 0)
     reasons.push({ code: 'about_to_start', message: 'Nothing stands in its way; the next free worker takes it.' })

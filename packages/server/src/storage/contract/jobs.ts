@@ -75,7 +75,10 @@ export interface WaitingFacts {
   readonly job: Job
   /** What the job itself waits for: a worker, its time, or room for its concurrency key. */
   readonly stage: 'ready' | 'scheduled' | 'held'
-  /** How many jobs will be offered to workers before it, counted up to 1000. */
+  /**
+   * How many jobs go before it, counted up to 1000: of a held job those that wait for the same key, of any other the ready
+   * ones of its queue.
+   */
   readonly ahead: number
   readonly queue: {
     readonly paused: boolean

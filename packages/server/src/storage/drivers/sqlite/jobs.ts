@@ -189,10 +189,15 @@ function waitingFacts(db: Database, job: Job, now: Instant): WaitingFacts {
   const queue = transaction.queueById(queueId)
   const { paused, concurrency, keyConcurrency } = queue.settings
   const key = job.concurrencyKey
+  const waitsAs = waitsFor(transaction, queue, job, stage, now)
+  const ahead =
+    waitsAs === 'held'
+      ? db.row<[number]>(COUNT_AHEAD_OF_KEY, queueId, job.priority, job.id, COUNT_AHEAD_TO, key)
+      : db.row<[number]>(COUNT_AHEAD, queueId, job.priority, job.id, COUNT_AHEAD_TO)
   return {
     job,
-    stage: waitsFor(transaction, queue, job, stage, now),
-    ahead: db.row<[number]>(COUNT_AHEAD, queueId, job.priority, job.id, COUNT_AHEAD_TO)![0],
+    stage: waitsAs,
+    ahead: ahead![0],
     queue: {
       paused,
       concurrency,
@@ -325,6 +330,13 @@ const SELECT_PAYLOAD = `SELECT coalesce(p.body, r.body, b.body) FROM octoflow_re
 const COUNT_AHEAD = `SELECT count(*) FROM (
   SELECT 1 FROM octoflow_requests
   WHERE queue_id = ?1 AND stage = 0 AND stage < 3 AND (priority, id) < (?2, ?3) LIMIT ?4)`
+
+const COUNT_AHEAD_OF_KEY = `SELECT count(*) FROM (${[Stage.ready, Stage.held]
+  .map(
+    (stage) => `SELECT 1 FROM octoflow_requests WHERE queue_id = ?1 AND concurrency_key = ?5 AND stage = ${stage} AND stage <= 3
+      AND (priority, id) < (?2, ?3)`,
+  )
+  .join(' UNION ALL ')} LIMIT ?4)`
 
 const SELECT_HOLDERS = `SELECT id, worker FROM octoflow_requests
   WHERE queue_id = ? AND concurrency_key = ? AND stage = 3 AND stage <= 3 ORDER BY id LIMIT ?`

@@ -99,6 +99,39 @@ test('The timeline tells all that happened in order, whatever its kind.', async 
   assert.equal(items[9]!.message, 'Job completed')
 })
 
+test('A long timeline is read page by page, from either end, and its cursors serve no other list.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const held = await start(client)
+  const events = Array.from({ length: 700 }, (_, index) => ({ message: `step ${index}` }))
+  for (const _ of [1, 2]) expectStatus(await client.post(`/api/v1/jobs/${held.id}/events`, { json: { events } }), 201)
+  await report(client, held, { outcome: 'completed' })
+  const path = `/jobs/${held.id}/timeline`
+  const first = await read<Listed<TimelineEntry>>(client, path)
+  assert.equal(first.items.length, 1_000)
+  const second = await read<Listed<TimelineEntry>>(client, `${path}?cursor=${first.next}`)
+  assert.equal(second.next, null)
+  const whole = [...first.items, ...second.items]
+  assert.deepEqual(
+    whole.filter(({ kind }) => kind === 'event').map(({ message }) => message),
+    [...events, ...events].map(({ message }) => message),
+  )
+  assert.deepEqual([whole.length, whole.at(-1)!.kind], [1_404, 'finished'])
+  const newest = await read<Listed<TimelineEntry>>(client, `${path}?order=desc&limit=3`)
+  assert.deepEqual(newest.items, whole.slice(-3).toReversed())
+  const before = await read<Listed<TimelineEntry>>(client, `${path}?order=desc&limit=3&cursor=${newest.next}`)
+  assert.deepEqual(before.items, whole.slice(-6, -3).toReversed())
+
+  const other = await submit(client)
+  for (const refused of [
+    `${path}?cursor=${newest.next}`,
+    `${path}?cursor=x`,
+    `${path}?cursor=${first.next!.split('.')[0]}`,
+    `/jobs/${other}/timeline?cursor=${first.next}`,
+    `/jobs/${held.id}/events?cursor=${first.next}`,
+  ])
+    expectProblem(await client.get(`/api/v1${refused}`), 400, 'invalid_cursor')
+})
+
 test('A pending job is cancelled at once, with the reason given, and does not start any more.', async (t) => {
   const { client } = await startOctoflow(t)
   const id = await submit(client)

@@ -144,6 +144,15 @@ export const TimelineEntry = Type.Object({
 })
 export type TimelineEntry = Type.Static<typeof TimelineEntry>
 
+export const TimelineQuery = Type.Object(
+  {
+    ...PageQuery,
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 1000, description: 'How many items a page has.' })),
+    order: Type.Optional(Type.Enum(['asc', 'desc'], { default: 'asc', description: 'The oldest or the newest first.' })),
+  },
+  { additionalProperties: false },
+)
+
 export const Timeline = Type.Object({ items: Type.Array(TimelineEntry), next: Next })
 export type Timeline = Type.Static<typeof Timeline>
 

@@ -1,9 +1,9 @@
-import type { JobDetail, Timeline } from '@octoflow/protocol'
+import type { JobDetail, TimelineEntry } from '@octoflow/protocol'
 import type { Command } from 'commander'
-import { memberText } from '../../lib/raw-json.ts'
-import { connect } from '../client/api-client.ts'
+import { type ApiClient, connect } from '../client/api-client.ts'
 import type { ServerOptions } from '../client/find-server.ts'
 import { jobIdFor, whyPending } from '../client/jobs.ts'
+import { pages, type ReadPage } from '../client/pages.ts'
 import { addExamples, addJsonOption, addServerOptions, type JsonOption } from '../options.ts'
 import type { Session } from '../session.ts'
 import { jobId } from '../values.ts'
@@ -29,17 +29,19 @@ export function showCommand(jobs: Command, session: Session): void {
 async function show(session: Session, argument: string, options: Options): Promise<void> {
   const client = await connect(session, options)
   const id = await jobIdFor(client, argument)
-  const [job, timeline] = await Promise.all([
-    client.get<JobDetail>(`/jobs/${id}`),
-    client.get<Timeline>(`/jobs/${id}/timeline`),
-  ])
+  const [job, timeline] = await Promise.all([client.get<JobDetail>(`/jobs/${id}`), wholeTimeline(client, id)])
   const reasons = job.value.state === 'pending' ? await whyPending(client, id) : []
   const { out } = session
   if (options.json) {
-    const entries = memberText(timeline.text, 'items')
+    const entries = `[${timeline.texts.join()}]`
     return out.jsonText(`${job.text.trimEnd().slice(0, -1)},"timeline":${entries},"waiting":${JSON.stringify(reasons)}}`)
   }
   printJob(out, job.value, job.text)
-  printTimeline(out, timeline.value.items)
+  printTimeline(out, timeline.items)
   if (reasons.length > 0) printReasons(out, reasons)
+}
+
+async function wholeTimeline(client: ApiClient, id: string): Promise<Omit<ReadPage<TimelineEntry>, 'next'>> {
+  const read = await Array.fromAsync(pages<TimelineEntry>(client, `/jobs/${id}/timeline`, {}, Number.POSITIVE_INFINITY))
+  return { items: read.flatMap(({ items }) => items), texts: read.flatMap(({ texts }) => texts) }
 }

@@ -70,7 +70,7 @@ export function printTimeline(screen: Screen, entries: readonly TimelineEntry[])
   screen.line(screen.paint('bold', 'Timeline'))
   const begunAt = fromIso(entries[0]?.at ?? '') ?? 0
   const since = entries.map(({ at }) => `+${humanDuration(Math.max(0, (fromIso(at) ?? begunAt) - begunAt))}`)
-  const width = Math.max(...since.map((text) => text.length))
+  const width = since.reduce((longest, { length }) => Math.max(longest, length), 0)
   for (const [index, { at, kind, level, message }] of entries.entries()) {
     const style = kind === 'finished' && level === 'info' ? 'green' : LEVEL_STYLES[level]
     const shown = kind === 'log' ? `${level}: ${oneLine(message)}` : oneLine(message)

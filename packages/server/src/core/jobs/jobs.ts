@@ -12,7 +12,7 @@ import type { ItemResult } from '../../storage/contract/storage.ts'
 import type { Roster } from '../engine/roster.ts'
 import type { Feed } from '../feed.ts'
 import type { Ports } from '../ports.ts'
-import { type TimelineEntry, timeline } from './timeline.ts'
+import { stepsOf, type TimelinePage, type TimelineRequest, timelinePage } from './timeline.ts'
 import { type WaitingReason, whyWaiting } from './waiting.ts'
 
 /** A job with all that is known of it. */
@@ -34,9 +34,6 @@ export interface DeadLetter {
   readonly error: JobError | null
   readonly source: RequestSource
 }
-
-/** A timeline shows at most so many of the events said about a job, the latest; the rest is in the list of its events. */
-const TIMELINE_EVENTS = 1_000
 
 /** Looking at jobs and requests, and steering them. Everything is limited to the caller's queues. */
 export class Jobs {
@@ -73,17 +70,18 @@ export class Jobs {
     return this.#ports.storage.jobs.list({ filter: withinScope(filter, scope), page })
   }
 
-  async timeline(id: number, scope: QueueScope): Promise<readonly TimelineEntry[]> {
+  async timeline(id: number, page: TimelineRequest, scope: QueueScope): Promise<TimelinePage> {
     const job = await this.find(id, scope)
     const { storage } = this.#ports
+    const { order, limit } = page
     const [requests, attempts, events] = await Promise.all([
       storage.requests.find({ ids: [id] }),
       storage.jobs.attempts({ id }),
-      storage.events.list({ jobId: id, page: { order: 'desc', limit: TIMELINE_EVENTS, after: null } }),
+      storage.events.list({ jobId: id, page: { order, limit, after: page.after?.event ?? null } }),
     ])
     const [request] = requests
     if (request === undefined) throw new OctoflowError('job_not_found', { id })
-    return timeline(request, job, attempts, events.items.toReversed())
+    return timelinePage(stepsOf(request, job, attempts), events, page)
   }
 
   /** Why a job has not started. Empty once it has. */

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
 import type { IdempotencyKey, Incoming } from '../../../core/jobs/intake.ts'
+import type { TimelinePlace, TimelineRequest } from '../../../core/jobs/timeline.ts'
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import { itemTexts, memberText, withMembers } from '../../../lib/raw-json.ts'
 import type { Submitted } from '../../../storage/contract/requests.ts'
@@ -136,16 +137,24 @@ export async function jobRoutes(app: FastifyInstance, { context }: { context: Ht
     },
   )
 
-  app.get<ById>(
+  app.get<ById & { Querystring: Static<typeof wire.TimelineQuery> }>(
     '/jobs/:id/timeline',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'All that happened to a job, in order', response: { 200: wire.Timeline, ...problems } },
+      schema: {
+        tags,
+        summary: 'All that happened to a job, in order',
+        querystring: wire.TimelineQuery,
+        response: { 200: wire.Timeline, ...problems },
+      },
     },
-    async ({ params, principal }, reply) => {
-      const entries = await jobs.timeline(readId(params.id, 'job_not_found'), principal.queues)
+    async ({ params, query, principal }, reply) => {
+      const id = readId(params.id, 'job_not_found')
+      const paging = new TimelinePaging(id)
+      const page = paging.request(query)
+      const { items, next } = await jobs.timeline(id, page, principal.queues)
       reply.type(JSON_TYPE)
-      return `{"items":[${entries.map(timelineText).join()}],"next":null}`
+      return `{"items":[${items.map(timelineText).join()}],"next":${JSON.stringify(paging.next(next, page))}}`
     },
   )
 
@@ -267,6 +276,35 @@ export async function jobRoutes(app: FastifyInstance, { context }: { context: Ht
       return `{"items":[${found.items.map(eventText).join()}],"next":${JSON.stringify(paging.next(found, page))}}`
     },
   )
+}
+
+/** A place on a timeline is one among its events and one among its steps; its cursor is made of one for each. */
+class TimelinePaging {
+  readonly #events: Paging
+  readonly #steps: Paging
+
+  constructor(id: number) {
+    this.#events = new Paging(`events on the timeline of ${id}`)
+    this.#steps = new Paging(`steps on the timeline of ${id}`)
+  }
+
+  /** @throws `invalid_cursor` */
+  request({ limit = 1_000, cursor, order = 'asc' }: Static<typeof wire.TimelineQuery>): TimelineRequest {
+    if (cursor === undefined) return { limit, order, after: null }
+    const [eventCursor = '', stepCursor = ''] = cursor.split('.')
+    const event = this.#events.request({ cursor: eventCursor, order }).after!
+    const step = this.#steps.request({ cursor: stepCursor, order }).after!
+    return { limit, order, after: { event, step } }
+  }
+
+  next(place: TimelinePlace | null, { limit, order }: TimelineRequest): string | null {
+    if (place === null) return null
+    const [event, step] = [
+      this.#events.next({ items: [], next: place.event }, { limit, order, after: null }),
+      this.#steps.next({ items: [], next: place.step }, { limit, order, after: null }),
+    ]
+    return `${event}.${step}`
+  }
 }
 
 interface Reply {

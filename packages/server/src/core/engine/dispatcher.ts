@@ -106,10 +106,13 @@ export class Dispatcher extends Service {
 
   /** One waiter looks again at `at`; what it frees by looking wakes the others. */
   #wakeAt(room: WaitingRoom, at: Instant | null): void {
-    if (at === null || (room.wakeAt !== null && room.wakeAt <= at)) return
+    if (at === null) return
+    const now = this.#ports.clock.now()
+    // A time to wake that has passed was set before the clock was stepped forward; its timer has yet to run.
+    if (room.wakeAt !== null && room.wakeAt >= now && room.wakeAt <= at) return
     room.cancelWake()
     room.wakeAt = at
-    room.cancelWake = this.#ports.clock.after(at - this.#ports.clock.now(), () => {
+    room.cancelWake = this.#ports.clock.after(at - now, () => {
       room.wakeAt = null
       this.#wake(room, 1)
     })

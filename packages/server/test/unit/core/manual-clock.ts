@@ -4,7 +4,7 @@ import type { Duration, Instant } from '../../../src/lib/time.ts'
 import { NOW } from '../../conformance/harness.ts'
 
 interface Timer {
-  readonly at: Instant
+  at: Instant
   readonly callback: () => void
 }
 
@@ -21,6 +21,12 @@ export class ManualClock implements Clock {
     const timer = { at: this.#now + Math.max(0, delay), callback }
     this.#timers.add(timer)
     return () => this.#timers.delete(timer)
+  }
+
+  /** Steps the time of day; timers run on for as long as they were to. */
+  step(by: Duration): void {
+    this.#now += by
+    for (const timer of this.#timers) timer.at += by
   }
 
   /** How many timers are set. */

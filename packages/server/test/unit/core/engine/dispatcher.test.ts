@@ -210,3 +210,17 @@ for (const seed of range(1, 10))
     control.abort()
     await Promise.all(workers)
   })
+
+test('Those who wait get what became due by a step of the clock, and what is due soon after it in good time.', async () => {
+  await using core = await openCore()
+  const dispatcher = await core.run(new Dispatcher(core.ports))
+  const ids = [await core.db.submit({ runAt: after(1_800) }), await core.db.submit({ runAt: after(3_660) })]
+  const first = dispatcher.claim(wish())
+  const second = dispatcher.claim(wish())
+  await idle()
+  core.clock.step(HOUR)
+  await core.storage.leases.shift({ by: HOUR })
+  assert.deepEqual(idsOf(await first), [ids[0]])
+  await core.clock.advance(MINUTE)
+  assert.deepEqual(idsOf(await second), [ids[1]])
+})

@@ -51,8 +51,12 @@ export class SystemClock implements Clock {
     return Math.round((this.#timeOfDay() - performance.now() - this.#offset) * MILLISECOND)
   }
 
-  /** Follows the time of day again. */
-  adopt(): void {
+  /** Follows the time of day again. @returns goes back to the time of before. */
+  adopt(): () => void {
+    const before = this.#offset
     this.#offset = this.#timeOfDay() - performance.now()
+    return () => {
+      this.#offset = before
+    }
   }
 }

@@ -60,13 +60,29 @@ export class ClockWatch extends Service {
   async look(): Promise<void> {
     const by = this.#clock.drift()
     if (Math.abs(by) < NOISE) return
-    if (Math.abs(by) > STEP) {
-      // Where servers share the database, the others' clocks have not been stepped, nor have the leases of their workers.
-      if (!this.#ports.storage.capabilities.shared) await this.#ports.storage.leases.shift({ by })
-      const message = `the time of day was stepped ${by > 0 ? 'forward' : 'back'} by ${humanDuration(Math.abs(by))}; leases moved along`
-      this.#ports.logger.warn({ by }, message)
+    if (Math.abs(by) <= STEP) {
+      this.#clock.adopt()
+      return
     }
-    this.#clock.adopt()
-    if (Math.abs(by) > STEP) this.#lastStep = { at: this.#clock.now(), by }
+    await this.#follow(by)
+    const message = `the time of day was stepped ${by > 0 ? 'forward' : 'back'} by ${humanDuration(Math.abs(by))}; leases moved along`
+    this.#ports.logger.warn({ by }, message)
+    this.#lastStep = { at: this.#clock.now(), by }
+  }
+
+  /**
+   * The clock follows as soon as the shift has been asked for: what is asked of the storage from then on is served after it, and
+   * a rescue at the time of before would find that leases moved back had run out.
+   */
+  async #follow(by: Duration): Promise<void> {
+    // Where servers share the database, the others' clocks have not been stepped, nor have the leases of their workers.
+    const shifted = this.#ports.storage.capabilities.shared ? null : this.#ports.storage.leases.shift({ by })
+    const goBack = this.#clock.adopt()
+    try {
+      await shifted
+    } catch (error) {
+      goBack()
+      throw error
+    }
   }
 }

@@ -40,6 +40,18 @@ for (const [direction, sign] of [
     assert.match(core.logger.troubles[0]!, new RegExp(`stepped ${direction} by 1 h`))
   })
 
+test('A job is not taken back from its worker by a look for lost ones at the very moment at which the clock steps.', async () => {
+  await using core = await openCore()
+  const { step, clock, watch } = steppable(core)
+  await core.db.start({}, { now: clock.now(), lease: 30 * SECOND })
+  for (const hours of [-1, 0, 1]) {
+    step.ms = hours * 3_600_000
+    const looked = watch.look()
+    assert.deepEqual(await core.storage.leases.rescue({ now: clock.now(), limit: 10 }), [])
+    await looked
+  }
+})
+
 test('Small corrections are followed without further ado, and the noise of reading two clocks is none.', async () => {
   await using core = await openCore()
   const shifts: number[] = []

@@ -1,10 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import type { Logger as PinoLogger } from 'pino'
 import type { Config } from './config/compile.ts'
-import { MEMORY } from './config/database-url.ts'
-import { makeDataDirectory } from './config/make-directory.ts'
 import { Authenticator } from './core/access/authenticator.ts'
 import { Keys } from './core/access/keys.ts'
 import { CaptureWork } from './core/engine/capture-work.ts'
@@ -28,10 +25,10 @@ import type { HttpContext, HttpOptions } from './http/context.ts'
 import { buildApp, HttpServer } from './http/server.ts'
 import { SystemClock } from './lib/clock.ts'
 import type { Service } from './lib/service.ts'
-import { DAY, seconds } from './lib/time.ts'
+import { DAY, type Instant, seconds } from './lib/time.ts'
 import { OidcVerifier } from './oauth/oidc-verifier.ts'
+import { openStorage } from './open-storage.ts'
 import type { Storage } from './storage/contract/storage.ts'
-import { openSqlite } from './storage/drivers/sqlite/index.ts'
 
 export interface ComposeOptions {
   readonly logger: PinoLogger
@@ -55,11 +52,14 @@ export interface Octoflow {
 }
 
 /** Builds every object once, by hand. Nothing happens until `start()`, except that the database is opened. */
-export function compose(
+export async function compose(
   config: Config,
   { logger, version, keys: extraKeys, clock = new SystemClock() }: ComposeOptions,
-): Octoflow {
-  const storage = openStorage(config, logger)
+): Promise<Octoflow> {
+  const storage = await openStorage(config.database, {
+    exclusive: true,
+    onError: (reason) => logger.warn({ reason }, 'the database had trouble with its upkeep; it is tried again'),
+  })
   const ports: Ports = { storage, clock, logger, random: Math.random }
 
   const feed = new Feed(ports)
@@ -133,7 +133,7 @@ export function compose(
     },
     async start() {
       try {
-        await storage.migrations.migrate({ now: clock.now() })
+        await prepare(storage, clock.now())
         for (const service of services.flat()) await service.start()
       } catch (error) {
         await stop(services, storage)
@@ -144,19 +144,16 @@ export function compose(
   }
 }
 
+/** @throws `schema_newer`, `copy_unfinished` */
+async function prepare(storage: Storage, now: Instant): Promise<void> {
+  await storage.migrations.migrate({ now })
+  const copy = await storage.transfer.unfinished()
+  if (copy !== null) throw new OctoflowError('copy_unfinished', { source: copy.source })
+}
+
 async function stop(services: readonly (readonly Service[])[], storage: Storage): Promise<void> {
   for (const together of services.toReversed()) await Promise.all(together.map((service) => service.stop()))
   await storage.close()
-}
-
-function openStorage({ database }: Config, logger: PinoLogger): Storage {
-  if (database.driver !== 'sqlite') throw new OctoflowError('database_unsupported', { url: `${database.driver}://…` })
-  if (database.url !== MEMORY) makeDataDirectory(dirname(database.url))
-  return openSqlite({
-    path: database.url,
-    exclusive: database.url !== MEMORY,
-    onError: (message) => logger.warn({ reason: message }, 'a checkpoint of the database failed; it is tried again'),
-  })
 }
 
 function tokenVerifier({ security }: Config, logger: PinoLogger): OidcVerifier | null {

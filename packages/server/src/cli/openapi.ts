@@ -18,7 +18,7 @@ export async function openApiDocument(cwd: string): Promise<object> {
   const [{ compose }, { pino }] = await Promise.all([import('../compose.ts'), import('pino')])
   const inMemory = { key: 'database.url', name: '', source: '', raw: 'sqlite::memory:' } as const
   const config = compile(settle([[inMemory]]).values, cwd)
-  const server = compose(config, { logger: pino({ level: 'silent' }), version: VERSION, keys: [] })
+  const server = await compose(config, { logger: pino({ level: 'silent' }), version: VERSION, keys: [] })
   try {
     return await server.openApi()
   } finally {

@@ -87,6 +87,12 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     group: 'Administer:',
+    name: 'db',
+    summary: 'look after the database, and move to another one',
+    load: async () => (await import('./db/index.ts')).dbCommand,
+  },
+  {
+    group: 'Administer:',
     name: 'openapi',
     summary: 'print the OpenAPI document',
     load: async () => (await import('./openapi.ts')).openapiCommand,

@@ -39,7 +39,7 @@ async function serve(session: Session, options: Options): Promise<void> {
   for (const notice of loaded.notices) logger.warn(notice)
   endOnCrash(host, logger)
   const ownKey = needsOwnKey(config) ? readOrMakeKey(config.paths.data) : null
-  const server = compose(config, { logger, version: VERSION, keys: ownKey === null ? [] : [ownKey.key] })
+  const server = await compose(config, { logger, version: VERSION, keys: ownKey === null ? [] : [ownKey.key] })
   await server.start()
   try {
     const url = server.http.url!

@@ -303,6 +303,30 @@ export const catalogue = {
     message: '{path} is not an Octoflow database: {reason}.',
     hint: 'Move that file away or name another; Octoflow never writes to a file it did not make.',
   },
+  database_in_use: {
+    status: 500,
+    retryable: true,
+    message: 'A server is using {database}.',
+    hint: 'Stop all servers that use it; one that was killed is taken for gone after ten seconds.',
+  },
+  database_not_empty: {
+    status: 500,
+    retryable: false,
+    message: 'The database to copy into is not empty: it holds {what}.',
+    hint: 'Name an empty database, or empty this one first; a copy never mixes with what is there.',
+  },
+  copy_unfinished: {
+    status: 500,
+    retryable: false,
+    message: 'The database holds half of a copy of {source}.',
+    hint: 'Finish the copy with the same `octoflow db copy`, which goes on where it stopped.',
+  },
+  schema_older: {
+    status: 500,
+    retryable: false,
+    message: 'The schema of {database} has version {found}; this Octoflow works with {needed}.',
+    hint: 'Bring it up to date with `octoflow db migrate`, or start a server on it once.',
+  },
   schema_newer: {
     status: 500,
     retryable: false,

@@ -94,6 +94,14 @@ const CALLS = {
     acquire: ({ leader }) => leader.acquire({ now: NOW, holder: 'a', until: NOW }),
     resign: ({ leader }) => leader.resign({ holder: 'a' }),
   },
+  transfer: {
+    count: ({ transfer }) => transfer.count(),
+    read: ({ transfer }) => transfer.read({ kind: 'queue', after: null, limit: 1 }),
+    unfinished: ({ transfer }) => transfer.unfinished(),
+    begin: ({ transfer }) => transfer.begin({ source: 'a' }),
+    write: ({ transfer }) => transfer.write({ now: NOW, kind: 'queue', page: { records: [], next: null } }),
+    finish: ({ transfer }) => transfer.finish(),
+  },
   upkeep: {
     prune: ({ upkeep }) => upkeep.prune({ now: NOW, retention: null, limit: 1 }),
     check: ({ upkeep }) => upkeep.check(),

@@ -26,6 +26,7 @@ import { retrying } from './retrying.ts'
 import { roundTrips } from './round-trips.ts'
 import { signals } from './signals.ts'
 import { stats } from './stats.ts'
+import { transfer } from './transfer.ts'
 import { uniqueKeys } from './unique-keys.ts'
 import { upkeep } from './upkeep.ts'
 import { waiting } from './waiting.ts'
@@ -57,6 +58,7 @@ const GROUPS = {
   workers,
   access,
   leadership,
+  transfer,
   upkeep,
   'round trips': roundTrips,
   atomicity,

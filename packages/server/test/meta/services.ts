@@ -97,7 +97,7 @@ export async function withParts(use: (parts: Parts) => Promise<void>): Promise<v
     settle([[...layer, { key: 'paths.app', name: '', source: 'the test', raw: EXAMPLES }]]).values,
     EXAMPLES,
   )
-  const server = compose(config, { logger: pino({ level: 'silent' }), version: '0', keys: [], clock })
+  const server = await compose(config, { logger: pino({ level: 'silent' }), version: '0', keys: [], clock })
   const { ports } = server.context
   await ports.storage.migrations.migrate({ now: clock.now() })
   try {

@@ -12,6 +12,7 @@ import type { QueueStore } from './queues.ts'
 import type { RequestStore } from './requests.ts'
 import type { ResultStore } from './results.ts'
 import type { StatsStore } from './stats.ts'
+import type { TransferStore } from './transfer.ts'
 import type { UpkeepStore } from './upkeep.ts'
 import type { WorkerStore } from './workers.ts'
 
@@ -42,6 +43,7 @@ export interface Storage {
   readonly access: AccessStore
   readonly idempotency: IdempotencyStore
   readonly leader: LeaderStore
+  readonly transfer: TransferStore
   readonly upkeep: UpkeepStore
 
   /**

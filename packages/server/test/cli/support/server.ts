@@ -23,7 +23,7 @@ export async function startServer(
   const given = Object.entries(all).map(([key, raw]) => ({ key: key as SettingKey, name: key, source: 'the test', raw }))
   const { values, problems } = settle([given])
   assert.deepEqual(problems, [])
-  const server = compose(compile(values, tmpdir()), { logger: pino({ level: 'silent' }), version: '1.2.3', keys: [KEY] })
+  const server = await compose(compile(values, tmpdir()), { logger: pino({ level: 'silent' }), version: '1.2.3', keys: [KEY] })
   await server.start()
   t.after(() => server.stop())
   return server

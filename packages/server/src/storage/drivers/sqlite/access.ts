@@ -51,7 +51,7 @@ export class SqliteAccess implements AccessStore {
   }
 }
 
-interface KeyRow {
+export interface KeyRow {
   readonly id: string
   readonly name: string
   readonly role: Role
@@ -62,7 +62,7 @@ interface KeyRow {
   readonly last_used_at: Instant | null
 }
 
-const toKey = (row: KeyRow): ApiKey => ({
+export const toKey = (row: KeyRow): ApiKey => ({
   id: row.id,
   name: row.name,
   role: row.role,

@@ -24,7 +24,8 @@ export class Database {
   readonly connection: DatabaseSync
   readonly #objects = new Map<string, StatementSync>()
   readonly #arrays = new Map<string, StatementSync>()
-  readonly #gathered = new Map<string, Inserts>()
+  /** By their columns, of which a table may be given several choices. */
+  readonly #gathered = new Map<readonly string[], Inserts>()
   #gathering = false
 
   constructor(path: string) {
@@ -39,12 +40,13 @@ export class Database {
   /**
    * Inserts a row of a transaction, with others in one statement. It is there for whatever is asked of the database next;
    * what keeps it from being inserted may be thrown only then.
+   * @param columns rows that give the same array go together.
    */
   insert(table: string, columns: readonly string[], ...row: Value[]): void {
-    let inserts = this.#gathered.get(table)
+    let inserts = this.#gathered.get(columns)
     if (inserts === undefined) {
       inserts = new Inserts(table, columns)
-      this.#gathered.set(table, inserts)
+      this.#gathered.set(columns, inserts)
     }
     this.#gathering = true
     if (inserts.add(row)) this.#insert(inserts)

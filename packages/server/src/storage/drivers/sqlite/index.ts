@@ -14,6 +14,7 @@ import { SqliteQueues } from './queues.ts'
 import { SqliteRequests } from './requests.ts'
 import { SqliteResults } from './results.ts'
 import { SqliteStats } from './stats.ts'
+import { SqliteTransfer } from './transfer.ts'
 import { SqliteUpkeep } from './upkeep.ts'
 import { SqliteWorkers } from './workers.ts'
 import { Writer } from './writer.ts'
@@ -61,6 +62,7 @@ export function openSqlite({ path, exclusive = false, onError }: SqliteOptions):
     access: new SqliteAccess(db, writer),
     idempotency: new SqliteIdempotency(writer),
     leader: new SqliteLeader(writer),
+    transfer: new SqliteTransfer(db, writer),
     upkeep: new SqliteUpkeep(db, writer),
     onReady: (listener) => writer.onReady(listener),
     close: () => (closed ??= close()),

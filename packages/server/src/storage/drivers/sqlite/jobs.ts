@@ -1,6 +1,6 @@
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Instant } from '../../../lib/time.ts'
-import { type Attempt, type AttemptOutcome, isFinished, type Job, type JobError, type Labels } from '../../../model/job.ts'
+import { type Attempt, isFinished, type Job, type Labels } from '../../../model/job.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
 import { ATTEMPTS_KEPT, type JobStore, type Retry, type WaitingFacts } from '../../contract/jobs.ts'
 import type { Page } from '../../contract/page.ts'
@@ -11,13 +11,12 @@ import { deleteLabels, findJob, findUnique, insertLabels, recordAttempt } from '
 import { listIds } from './listing.ts'
 import { formatOptions, labelTerms, parseOptions } from './options.ts'
 import { pendingStage, Stage, stateOf } from './stages.ts'
-import { type QueueRow, Transaction } from './transaction.ts'
+import { type JobRow, loadAttempts, loadJob, SELECT_JOB } from './stored-jobs.ts'
+import type { Transaction } from './transaction.ts'
+import { waitingFacts } from './waiting.ts'
 import type { Writer } from './writer.ts'
 
 type Params<Verb extends keyof JobStore> = Parameters<JobStore[Verb]>[0]
-
-const COUNT_AHEAD_TO = 1_000
-const HOLDERS_SHOWN = 10
 
 export class SqliteJobs implements JobStore {
   readonly #db: Database
@@ -37,14 +36,7 @@ export class SqliteJobs implements JobStore {
   }
 
   async attempts({ id }: Params<'attempts'>): Promise<readonly Attempt[]> {
-    const job = this.#db.get<JobRow>(SELECT_JOB, id)
-    if (job === undefined) return []
-    const earlier = this.#db.all<AttemptRow>(SELECT_ATTEMPTS, id).map(toAttempt)
-    const known = earlier.some((attempt) => attempt.fence === job.fence)
-    // A running or completed attempt stands in the job's own row.
-    const inRow = job.stage === Stage.running || job.stage === Stage.completed
-    const attempts = inRow && !known && job.started_at !== null ? [...earlier, currentAttempt(job, job.started_at)] : earlier
-    return attempts.slice(-ATTEMPTS_KEPT)
+    return loadAttempts(this.#db, id).slice(-ATTEMPTS_KEPT)
   }
 
   async payload({ id }: Params<'payload'>): Promise<string | null> {
@@ -183,163 +175,10 @@ function replaceLabels(db: Database, id: number, optionsText: string | null, lab
   db.run('UPDATE octoflow_requests SET options = ? WHERE id = ?', text, id)
 }
 
-function waitingFacts(db: Database, job: Job, now: Instant): WaitingFacts {
-  const [stage, queueId] = db.row<[Stage, number]>('SELECT stage, queue_id FROM octoflow_requests WHERE id = ?', job.id)!
-  const transaction = new Transaction(db)
-  const queue = transaction.queueById(queueId)
-  const { paused, concurrency, keyConcurrency } = queue.settings
-  const key = job.concurrencyKey
-  const waitsAs = waitsFor(transaction, queue, job, stage, now)
-  const ahead =
-    waitsAs === 'held'
-      ? db.row<[number]>(COUNT_AHEAD_OF_KEY, queueId, job.priority, job.id, COUNT_AHEAD_TO, key)
-      : db.row<[number]>(COUNT_AHEAD, queueId, job.priority, job.id, COUNT_AHEAD_TO)
-  return {
-    job,
-    stage: waitsAs,
-    ahead: ahead![0],
-    queue: {
-      paused,
-      concurrency,
-      running: queue.counts[Stage.running]!,
-      rateNextAt: transaction.lanes.queueRate(queue, now).nextAt,
-    },
-    key:
-      key === null
-        ? null
-        : {
-            limit: keyConcurrency,
-            holders: db.all<{ id: number; worker: string | null }>(SELECT_HOLDERS, queueId, key, HOLDERS_SHOWN),
-            running: transaction.lanes.get(queue, key).running,
-            rateNextAt: transaction.lanes.keyRate(queue, key, now).nextAt,
-          },
-  }
-}
-
-/** Jobs that are due are moved on by the next claim; until then their stage in the table is that of before. */
-function waitsFor({ lanes }: Transaction, queue: QueueRow, job: Job, stage: Stage, now: Instant): WaitingFacts['stage'] {
-  if (stage === Stage.held) return 'held'
-  if (stage === Stage.ready) return 'ready'
-  if (job.runAt > now) return 'scheduled'
-  const key = job.concurrencyKey
-  return key === null || lanes.hasRoom(lanes.get(queue, key), now) ? 'ready' : 'held'
-}
-
-interface JobRow {
-  readonly id: number
-  readonly queue: string
-  readonly queue_id: number
-  readonly stage: Stage
-  readonly priority: number
-  readonly received_at: Instant
-  readonly run_at: Instant
-  readonly attempt: number
-  readonly fence: number
-  readonly lease_until: Instant | null
-  readonly started_at: Instant | null
-  readonly finished_at: Instant | null
-  readonly worker: string | null
-  readonly concurrency_key: string | null
-  readonly unique_key: string | null
-  readonly max_attempts: number | null
-  readonly options: string | null
-  readonly cancel_requested: number
-  readonly reason: string | null
-  readonly status_label: string | null
-  readonly progress: string | null
-}
-
-function loadJob(db: Database, id: number): Job | null {
-  const row = db.get<JobRow>(SELECT_JOB, id)
-  if (row === undefined) return null
-  const options = parseOptions(row.options)
-  return {
-    id,
-    queue: row.queue,
-    state: stateOf(row.stage),
-    priority: row.priority,
-    createdAt: row.received_at,
-    runAt: row.run_at,
-    startedAt: row.started_at,
-    finishedAt: row.finished_at,
-    attempt: row.attempt,
-    maxAttempts: row.max_attempts,
-    fence: row.fence,
-    leaseUntil: row.lease_until,
-    worker: row.worker,
-    uniqueKey: row.unique_key,
-    concurrencyKey: row.concurrency_key,
-    backoff: options.backoff ?? null,
-    timeout: options.timeout ?? null,
-    labels: options.labels ?? {},
-    statusLabel: row.status_label,
-    progress: row.progress === null ? null : JSON.parse(row.progress),
-    cancelRequested: row.cancel_requested === 1,
-    reason: row.reason,
-  }
-}
-
-interface AttemptRow {
-  readonly fence: number
-  readonly attempt: number
-  readonly worker: string | null
-  readonly started_at: Instant
-  readonly finished_at: Instant
-  readonly outcome: AttemptOutcome
-  readonly error: string | null
-}
-
-function toAttempt(row: AttemptRow): Attempt {
-  return {
-    fence: row.fence,
-    attempt: row.attempt,
-    worker: row.worker,
-    startedAt: row.started_at,
-    finishedAt: row.finished_at,
-    outcome: row.outcome,
-    error: row.error === null ? null : (JSON.parse(row.error) as JobError),
-  }
-}
-
-const currentAttempt = (job: JobRow, startedAt: Instant): Attempt => ({
-  fence: job.fence,
-  attempt: job.attempt,
-  worker: job.worker,
-  startedAt,
-  finishedAt: job.stage === Stage.completed ? job.finished_at : null,
-  outcome: job.stage === Stage.completed ? 'completed' : null,
-  error: null,
-})
-
-const SELECT_JOB = `SELECT j.id, q.name AS queue, j.queue_id, j.stage, j.priority, j.received_at, j.run_at, j.attempt,
-    j.fence, j.lease_until, j.started_at, j.finished_at, j.worker, j.concurrency_key, j.unique_key, j.max_attempts,
-    j.options, j.cancel_requested, j.reason, j.status_label, j.progress
-  FROM octoflow_requests j
-  JOIN octoflow_queues q ON q.id = j.queue_id
-  WHERE j.id = ? AND j.stage IS NOT NULL`
-
-const SELECT_ATTEMPTS = `SELECT fence, attempt, worker, started_at, finished_at, outcome, error FROM octoflow_attempts
-  WHERE job_id = ? ORDER BY fence`
-
 const SELECT_PAYLOAD = `SELECT coalesce(p.body, r.body, b.body) FROM octoflow_requests r
   LEFT JOIN octoflow_payloads p ON p.job_id = r.id
   LEFT JOIN octoflow_bodies b ON b.id = r.id
   WHERE r.id = ? AND r.stage IS NOT NULL`
-
-// Ready jobs of a better priority, and older ones of the same. Two ranges of one index, counted no further than needed.
-const COUNT_AHEAD = `SELECT count(*) FROM (
-  SELECT 1 FROM octoflow_requests
-  WHERE queue_id = ?1 AND stage = 0 AND stage < 3 AND (priority, id) < (?2, ?3) LIMIT ?4)`
-
-const COUNT_AHEAD_OF_KEY = `SELECT count(*) FROM (${[Stage.ready, Stage.held]
-  .map(
-    (stage) => `SELECT 1 FROM octoflow_requests WHERE queue_id = ?1 AND concurrency_key = ?5 AND stage = ${stage} AND stage <= 3
-      AND (priority, id) < (?2, ?3)`,
-  )
-  .join(' UNION ALL ')} LIMIT ?4)`
-
-const SELECT_HOLDERS = `SELECT id, worker FROM octoflow_requests
-  WHERE queue_id = ? AND concurrency_key = ? AND stage = 3 AND stage <= 3 ORDER BY id LIMIT ?`
 
 const RERUN = `UPDATE octoflow_requests SET queue_id = ?, stage = ?, run_at = ?, attempt = 0, revised = revised | ?,
   finished_at = NULL, started_at = NULL, cancel_requested = 0, reason = NULL, status_label = NULL, progress = NULL, handled = 0

@@ -18,15 +18,17 @@ const DEFAULTS: Meta = Object.freeze({
 const FIELDS = Object.keys(DEFAULTS) as (keyof Meta)[]
 
 /** @returns `null` where everything is as in `DEFAULTS`. */
-export function formatMeta(request: NewRequest): string | null {
+export function formatMeta(request: Meta | NewRequest): string | null {
   let differs: Record<string, unknown> | null = null
   for (const field of FIELDS) {
     const value = request[field]
-    if (value === DEFAULTS[field] || (field === 'headers' && value === null)) continue
+    if (value === DEFAULTS[field] || (field === 'headers' && isEmpty(request.headers))) continue
     differs ??= {}
     differs[field] = value
   }
   return differs === null ? null : JSON.stringify(differs)
 }
+
+const isEmpty = (headers: Meta['headers'] | null): boolean => headers === null || Object.keys(headers).length === 0
 
 export const parseMeta = (text: string | null): Meta => (text === null ? DEFAULTS : { ...DEFAULTS, ...JSON.parse(text) })

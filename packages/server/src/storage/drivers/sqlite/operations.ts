@@ -38,18 +38,18 @@ export class SqliteOperations implements OperationStore {
 
   async list({ page }: Params<'list'>): Promise<Page<Operation>> {
     const { where, order, after, limit } = pageQuery(page, 'id')
-    const rows = this.#db.all<OperationRow>(`${SELECT} WHERE ${where} ${order} LIMIT ?`, after, limit)
+    const rows = this.#db.all<OperationRow>(`${SELECT_OPERATION} WHERE ${where} ${order} LIMIT ?`, after, limit)
     return pageOf(rows.map(toOperation), page)
   }
 
   async unfinished(): Promise<readonly Operation[]> {
-    return this.#db.all<OperationRow>(`${SELECT} WHERE state = 'running' ORDER BY id`).map(toOperation)
+    return this.#db.all<OperationRow>(`${SELECT_OPERATION} WHERE state = 'running' ORDER BY id`).map(toOperation)
   }
 
   step({ now, id, limit, note }: Params<'step'>): ReturnType<OperationStore['step']> {
     return this.#writer.write((transaction) => {
       const { db } = transaction
-      const row = db.get<OperationRow>(`${SELECT} WHERE id = ?`, id)
+      const row = db.get<OperationRow>(`${SELECT_OPERATION} WHERE id = ?`, id)
       if (row === undefined) throw new OctoflowError('operation_not_found', { id })
       const moved = row.state === 'running' ? advance(transaction, row, limit, note, now) : []
       transaction.lanes.balance(now)
@@ -98,11 +98,11 @@ function act(transaction: Transaction, action: OperationAction, id: number, note
 }
 
 function load(db: Database, id: number): Operation | null {
-  const row = db.get<OperationRow>(`${SELECT} WHERE id = ?`, id)
+  const row = db.get<OperationRow>(`${SELECT_OPERATION} WHERE id = ?`, id)
   return row === undefined ? null : toOperation(row)
 }
 
-interface OperationRow {
+export interface OperationRow {
   readonly id: number
   readonly action: OperationAction
   readonly filter: string
@@ -117,7 +117,7 @@ interface OperationRow {
   readonly finished_at: Instant | null
 }
 
-const toOperation = (row: OperationRow): Operation => ({
+export const toOperation = (row: OperationRow): Operation => ({
   id: row.id,
   action: row.action,
   filter: JSON.parse(row.filter),
@@ -130,8 +130,22 @@ const toOperation = (row: OperationRow): Operation => ({
   finishedAt: row.finished_at,
 })
 
-const SELECT = `SELECT id, action, filter, state, position, upto, examined, changed, skipped, created_at, created_by, finished_at
-  FROM octoflow_operations`
+export const OPERATION_COLUMNS = [
+  'id',
+  'action',
+  'filter',
+  'state',
+  'position',
+  'upto',
+  'examined',
+  'changed',
+  'skipped',
+  'created_at',
+  'created_by',
+  'finished_at',
+]
+
+export const SELECT_OPERATION = `SELECT ${OPERATION_COLUMNS.join()} FROM octoflow_operations`
 
 const INSERT = `INSERT INTO octoflow_operations (action, filter, state, position, upto, created_at, created_by)
   VALUES (?, ?, 'running', 0, ?, ?, ?) RETURNING id`

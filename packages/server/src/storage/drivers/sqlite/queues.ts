@@ -43,7 +43,7 @@ export class SqliteQueues implements QueueStore {
   }
 }
 
-function settingsValues(settings: QueueSettings): Value[] {
+export function settingsValues(settings: QueueSettings): Value[] {
   const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
   return [
     settings.paused ? 1 : 0,

@@ -196,6 +196,6 @@ const SELECT_RUNNING = byId(
 
 export const CLEAR_LABEL = 'UPDATE octoflow_requests SET status_label = NULL WHERE id = ? AND status_label IS NOT NULL'
 
-const STORE_RESULT = 'INSERT OR REPLACE INTO octoflow_results (job_id, at, value) VALUES (?, ?, ?)'
+export const STORE_RESULT = 'INSERT OR REPLACE INTO octoflow_results (job_id, at, value) VALUES (?, ?, ?)'
 
 const SELECT_OUTCOME = 'SELECT outcome FROM octoflow_attempts WHERE job_id = ? AND fence = ?'

@@ -7,7 +7,7 @@ import type { ItemResult } from '../../contract/storage.ts'
 import type { Database } from './database.ts'
 import { deleteRequest, findUnique, insertLabels } from './job-rows.ts'
 import { listIds } from './listing.ts'
-import { formatMeta, parseMeta } from './meta.ts'
+import { formatMeta, type Meta, parseMeta } from './meta.ts'
 import { formatOptions } from './options.ts'
 import { pendingStage } from './stages.ts'
 import type { QueueRow, Transaction } from './transaction.ts'
@@ -106,7 +106,7 @@ function remember(db: Database, idempotency: Idempotency | null, id: number, has
  */
 const INLINE_UP_TO = 96
 
-interface Content {
+export interface Content {
   readonly meta: string | null
   readonly body: string | null
 }
@@ -114,7 +114,7 @@ interface Content {
 const STORED_APART: Content = { meta: null, body: null }
 
 /** @returns what goes into the request's own row. */
-function storeContent(db: Database, id: number, item: NewRequest): Content {
+export function storeContent(db: Database, id: number, item: (Meta | NewRequest) & { readonly body: string }): Content {
   const { body } = item
   const meta = formatMeta(item)
   if ((meta?.length ?? 0) + body.length <= INLINE_UP_TO) return { meta, body }
@@ -164,7 +164,7 @@ interface RequestRecord {
   readonly handled: number
 }
 
-function findRequest(db: Database, id: number): CapturedRequest | null {
+export function findRequest(db: Database, id: number): CapturedRequest | null {
   const record = db.get<RequestRecord>(SELECT_REQUEST, id)
   if (record === undefined) return null
   const { received_at: receivedAt, body, queue, handled } = record

@@ -232,7 +232,7 @@ export class StatsRow {
 const UPDATE_COUNTS = `UPDATE octoflow_queues
   SET ready = ?, scheduled = ?, held = ?, running = ?, completed = ?, cancelled = ?, dead = ? WHERE id = ?`
 
-const STATS_COLUMNS = [
+export const STATS_COLUMNS = [
   'submitted',
   'started',
   'completed',
@@ -243,7 +243,7 @@ const STATS_COLUMNS = [
   'waited',
   'ran',
   'finished',
-]
+] as const
 
 const ADD_STATS = `INSERT INTO octoflow_stats (queue_id, span, start, ${STATS_COLUMNS.join(', ')})
   VALUES (?, ?, ?${', ?'.repeat(STATS_COLUMNS.length)})

@@ -36,7 +36,7 @@ function note(db: Database, { id, at, queues, agent }: Sighting): void {
   db.run(UPSERT, id, JSON.stringify([...all]), at, at, agent)
 }
 
-interface WorkerRow {
+export interface WorkerRow {
   readonly id: string
   readonly queues: string
   readonly first_seen_at: Instant
@@ -45,7 +45,7 @@ interface WorkerRow {
   readonly agent: string | null
 }
 
-const toWorker = (row: WorkerRow): WorkerInfo => ({
+export const toWorker = (row: WorkerRow): WorkerInfo => ({
   id: row.id,
   queues: JSON.parse(row.queues),
   firstSeenAt: row.first_seen_at,

@@ -231,6 +231,13 @@ CREATE TABLE octoflow_sweep (
   position INTEGER NOT NULL  -- the last id looked at
 );
 
+-- How far a copy of another database into this one has got: a row for its source, and one for each kind of record begun.
+-- No rows: nothing is being copied.
+CREATE TABLE octoflow_transfer (
+  kind TEXT PRIMARY KEY,
+  next TEXT
+) WITHOUT ROWID;
+
 -- The tables of the capture API as users' own SQL knows them. Times have six digits of fraction, as the libraries that wrote
 -- them before always give them.
 CREATE VIEW requests AS

@@ -1,0 +1,28 @@
+import { dirname } from 'node:path'
+import { type Database, MEMORY } from './config/database-url.ts'
+import { makeDataDirectory } from './config/make-directory.ts'
+import { OctoflowError } from './errors/octoflow-error.ts'
+import type { Storage } from './storage/contract/storage.ts'
+
+export interface OpenStorageOptions {
+  /** Refuses a database that another process uses, where the driver does not share it. */
+  readonly exclusive: boolean
+  /** Told of trouble that concerns no call. */
+  readonly onError: (message: string) => void
+}
+
+/**
+ * Opens a database by its URL. A driver, with its client library, is loaded when it is asked for.
+ * @throws `database_unsupported`, and whatever keeps the database from being opened.
+ */
+export async function openStorage({ driver, url }: Database, { exclusive, onError }: OpenStorageOptions): Promise<Storage> {
+  switch (driver) {
+    case 'sqlite': {
+      const { openSqlite } = await import('./storage/drivers/sqlite/index.ts')
+      if (url !== MEMORY) makeDataDirectory(dirname(url))
+      return openSqlite({ path: url, exclusive: exclusive && url !== MEMORY, onError })
+    }
+    default:
+      throw new OctoflowError('database_unsupported', { url: `${driver}://…` })
+  }
+}

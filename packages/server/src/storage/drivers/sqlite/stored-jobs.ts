@@ -1,0 +1,117 @@
+import type { Instant } from '../../../lib/time.ts'
+import type { Attempt, AttemptOutcome, Job, JobError } from '../../../model/job.ts'
+import type { Database } from './database.ts'
+import { parseOptions } from './options.ts'
+import { Stage, stateOf } from './stages.ts'
+
+/** Jobs and attempts as the model knows them, read from their rows. */
+
+export interface JobRow {
+  readonly id: number
+  readonly queue: string
+  readonly queue_id: number
+  readonly stage: Stage
+  readonly priority: number
+  readonly received_at: Instant
+  readonly run_at: Instant
+  readonly attempt: number
+  readonly fence: number
+  readonly lease_until: Instant | null
+  readonly started_at: Instant | null
+  readonly finished_at: Instant | null
+  readonly worker: string | null
+  readonly concurrency_key: string | null
+  readonly unique_key: string | null
+  readonly max_attempts: number | null
+  readonly options: string | null
+  readonly cancel_requested: number
+  readonly reason: string | null
+  readonly status_label: string | null
+  readonly progress: string | null
+}
+
+export function loadJob(db: Database, id: number): Job | null {
+  const row = db.get<JobRow>(SELECT_JOB, id)
+  if (row === undefined) return null
+  const options = parseOptions(row.options)
+  return {
+    id,
+    queue: row.queue,
+    state: stateOf(row.stage),
+    priority: row.priority,
+    createdAt: row.received_at,
+    runAt: row.run_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    attempt: row.attempt,
+    maxAttempts: row.max_attempts,
+    fence: row.fence,
+    leaseUntil: row.lease_until,
+    worker: row.worker,
+    uniqueKey: row.unique_key,
+    concurrencyKey: row.concurrency_key,
+    backoff: options.backoff ?? null,
+    timeout: options.timeout ?? null,
+    labels: options.labels ?? {},
+    statusLabel: row.status_label,
+    progress: row.progress === null ? null : JSON.parse(row.progress),
+    cancelRequested: row.cancel_requested === 1,
+    reason: row.reason,
+  }
+}
+
+/** All attempts of a job, oldest first; none of an unknown job. */
+export function loadAttempts(db: Database, id: number): Attempt[] {
+  const job = db.get<JobRow>(SELECT_JOB, id)
+  if (job === undefined) return []
+  const ended = loadEndedAttempts(db, id)
+  const known = ended.some((attempt) => attempt.fence === job.fence)
+  // A running or completed attempt stands in the job's own row.
+  const inRow = job.stage === Stage.running || job.stage === Stage.completed
+  return inRow && !known && job.started_at !== null ? [...ended, currentAttempt(job, job.started_at)] : ended
+}
+
+/** The attempts that have rows of their own. */
+export const loadEndedAttempts = (db: Database, id: number): Attempt[] => db.all<AttemptRow>(SELECT_ATTEMPTS, id).map(toAttempt)
+
+interface AttemptRow {
+  readonly fence: number
+  readonly attempt: number
+  readonly worker: string | null
+  readonly started_at: Instant
+  readonly finished_at: Instant
+  readonly outcome: AttemptOutcome
+  readonly error: string | null
+}
+
+function toAttempt(row: AttemptRow): Attempt {
+  return {
+    fence: row.fence,
+    attempt: row.attempt,
+    worker: row.worker,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    outcome: row.outcome,
+    error: row.error === null ? null : (JSON.parse(row.error) as JobError),
+  }
+}
+
+const currentAttempt = (job: JobRow, startedAt: Instant): Attempt => ({
+  fence: job.fence,
+  attempt: job.attempt,
+  worker: job.worker,
+  startedAt,
+  finishedAt: job.stage === Stage.completed ? job.finished_at : null,
+  outcome: job.stage === Stage.completed ? 'completed' : null,
+  error: null,
+})
+
+export const SELECT_JOB = `SELECT j.id, q.name AS queue, j.queue_id, j.stage, j.priority, j.received_at, j.run_at, j.attempt,
+    j.fence, j.lease_until, j.started_at, j.finished_at, j.worker, j.concurrency_key, j.unique_key, j.max_attempts,
+    j.options, j.cancel_requested, j.reason, j.status_label, j.progress
+  FROM octoflow_requests j
+  JOIN octoflow_queues q ON q.id = j.queue_id
+  WHERE j.id = ? AND j.stage IS NOT NULL`
+
+const SELECT_ATTEMPTS = `SELECT fence, attempt, worker, started_at, finished_at, outcome, error FROM octoflow_attempts
+  WHERE job_id = ? ORDER BY fence`

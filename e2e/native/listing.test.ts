@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Job } from '@octoflow/protocol'
+import type { ApiKey, Job, Queue, Worker } from '@octoflow/protocol'
 import { createKey } from '../support/keys.ts'
 import { startOctoflow } from '../support/octoflow.ts'
+import { until } from '../support/until.ts'
 import {
+  claim,
   claimOne,
   expectProblem,
   expectStatus,
@@ -202,4 +204,49 @@ test('A key with a queue scope is shown its queues’ jobs alone; the others are
   expectProblem(await client.get(`/api/v1/dead-letters/${dead}`, { key }), 404, 'job_not_found')
   expectProblem(await client.post(`/api/v1/dead-letters/${dead}/replay`, { key }), 404, 'job_not_found')
   assert.equal((await claimOne(client, { queue: 'theirs' })).id, theirs, 'it is as it was')
+})
+
+test('Of thousands of queues each is listed once, in order of name, fifty to a page unless more are asked for.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const names = range(1, 2_500).map((n) => `queue ${n}, é.${n % 7}`)
+  await submitMany(
+    client,
+    names.map((queue) => ({ queue })),
+  )
+  const listed = async (query: string): Promise<string[]> =>
+    (await readAll<Queue>(client, `/queues${query}`)).map(({ name }) => name)
+  assert.deepEqual(await listed('?limit=1000'), names.toSorted())
+  assert.deepEqual(await listed('?order=desc&limit=999'), names.toSorted().reverse())
+  const first = await read<Listed<Queue>>(client, '/queues')
+  assert.equal(first.items.length, 50)
+  expectProblem(await client.get(`/api/v1/queues?order=desc&cursor=${first.next}`), 400, 'invalid_cursor')
+  expectProblem(await client.get(`/api/v1/workers?cursor=${first.next}`), 400, 'invalid_cursor')
+  const key = await createKey(client, { role: 'viewer', queues: names.slice(0, 100).toReversed() })
+  const own = await readAll<Queue>(client, '/queues?limit=30', undefined, { key })
+  assert.deepEqual(
+    own.map(({ name }) => name),
+    names.slice(0, 100).sort(),
+  )
+})
+
+test('Workers are listed page by page in order of id, keys in that of their making, the newest first.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const workers = range(1, 7).map((n) => `w-${n}`)
+  for (const workerId of workers.toReversed()) await claim(client, { workerId })
+  const found = await readAll<Worker>(client, '/workers?limit=3')
+  assert.deepEqual(
+    found.map(({ id }) => id),
+    workers,
+  )
+  for (const name of workers) {
+    await createKey(client, { name, role: 'viewer' })
+    // Two keys of the same millisecond are in no particular order.
+    const made = Date.now()
+    await until(() => Date.now() > made, { what: 'the next millisecond', everyMs: 1 })
+  }
+  const keys = await readAll<ApiKey>(client, '/keys?limit=3')
+  assert.deepEqual(
+    keys.map(({ name }) => name),
+    workers.toReversed(),
+  )
 })

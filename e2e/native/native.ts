@@ -160,12 +160,13 @@ export async function readAll<Item = Job>(
   client: Client,
   path: string,
   between: (page: readonly Item[]) => Promise<unknown> = async () => undefined,
+  call: Call = {},
 ): Promise<Item[]> {
   const items: Item[] = []
   let cursor: string | null = ''
   while (cursor !== null) {
     const next: string = cursor === '' ? '' : `${path.includes('?') ? '&' : '?'}cursor=${cursor}`
-    const page: Listed<Item> = await read<Listed<Item>>(client, `${path}${next}`)
+    const page: Listed<Item> = await read<Listed<Item>>(client, `${path}${next}`, call)
     items.push(...page.items)
     cursor = page.next
     if (cursor !== null) await between(page.items)

@@ -77,12 +77,6 @@ export interface QueueCounts {
 }
 
 export async function readCounts(client: Client): Promise<ReadonlyMap<string, QueueCounts>> {
-  const queues = await readAllQueues(client)
+  const queues = await readAll<{ readonly name: string; readonly counts: QueueCounts }>(client, '/api/v1/queues')
   return new Map(queues.map(({ name, counts }) => [name, counts]))
-}
-
-async function readAllQueues(client: Client): Promise<readonly { readonly name: string; readonly counts: QueueCounts }[]> {
-  const answer = await client.get('/api/v1/queues')
-  assert.equal(answer.status, 200, answer.text)
-  return (answer.json as { readonly items: readonly { readonly name: string; readonly counts: QueueCounts }[] }).items
 }

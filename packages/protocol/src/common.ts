@@ -71,8 +71,14 @@ export type Problem = Type.Static<typeof Problem>
 
 export const PageQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50, description: 'How many items a page has.' })),
-  cursor: Type.Optional(Type.String({ maxLength: 512, description: '`next` of the page before.' })),
+  cursor: Type.Optional(Type.String({ maxLength: 2048, description: '`next` of the page before.' })),
   order: Type.Optional(Type.Enum(['asc', 'desc'], { default: 'desc', description: 'The oldest or the newest first.' })),
+}
+
+/** Of a list in order of name. */
+export const NamePageQuery = {
+  ...PageQuery,
+  order: Type.Optional(Type.Enum(['asc', 'desc'], { default: 'asc', description: 'By name, forwards or backwards.' })),
 }
 
 export const Next = Type.Union([Type.String(), Type.Null()], {

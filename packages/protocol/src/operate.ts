@@ -55,7 +55,7 @@ export const Queue = Type.Object({
 })
 export type Queue = Type.Static<typeof Queue>
 
-export const QueueList = Type.Object({ items: Type.Array(Queue), next: Type.Null() })
+export const QueueList = Type.Object({ items: Type.Array(Queue), next: Next })
 
 export const QueueChange = Type.Partial(Type.Object(QueueSettings), {
   additionalProperties: false,
@@ -150,7 +150,7 @@ export const ApiKey = Type.Object({
 })
 export type ApiKey = Type.Static<typeof ApiKey>
 
-export const ApiKeyList = Type.Object({ items: Type.Array(ApiKey), next: Type.Null() })
+export const ApiKeyList = Type.Object({ items: Type.Array(ApiKey), next: Next })
 
 export const CreateKey = Type.Object(
   {

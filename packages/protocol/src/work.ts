@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { Id, JobError, Labels, NullableTimestamp, Priority, QueueName, Timestamp, WELL_FORMED } from './common.ts'
+import { Id, JobError, Labels, Next, NullableTimestamp, Priority, QueueName, Timestamp, WELL_FORMED } from './common.ts'
 import { EventInput, Progress } from './jobs.ts'
 
 /** The worker protocol: claim, heartbeat, report. */
@@ -148,4 +148,4 @@ export const Worker = Type.Object({
 })
 export type Worker = Type.Static<typeof Worker>
 
-export const WorkerList = Type.Object({ items: Type.Array(Worker), next: Type.Null() })
+export const WorkerList = Type.Object({ items: Type.Array(Worker), next: Next })

@@ -59,7 +59,7 @@ export class HandlerHost extends Service {
       this.#fromDirectory.set(queue, path)
       await this.#run(queue, path)
     }
-    for (const { queue } of await this.#core.queues.list(null)) await this.#apply(queue.name, queue.handler)
+    for await (const { queue } of this.#core.queues.all(null)) await this.#apply(queue.name, queue.handler)
     this.#unsubscribe = this.#core.queues.onConfigured(({ name, handler }) => {
       this.#changes = this.#changes.then(() => this.#apply(name, handler))
     })

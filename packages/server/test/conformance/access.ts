@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ApiKey, ROLES } from '../../src/model/access.ts'
-import { after, type Fixture, type Group, NOW } from './harness.ts'
+import type { PageRequest } from '../../src/storage/contract/page.ts'
+import { after, FIRST_100, type Fixture, type Group, NOW, readAll } from './harness.ts'
 
 const apiKey = (id: string, more: Partial<ApiKey> = {}): ApiKey => ({
   id,
@@ -31,10 +32,14 @@ export const access: Group = (test) => {
     assert.equal(await storage.access.findByHash({ hash: 'k_1' }), null)
   })
 
-  test('keys are listed, the oldest first', async ({ storage }) => {
-    const keys = [apiKey('k_b'), apiKey('k_a', { createdAt: after(1) }), apiKey('k_c', { createdAt: after(2) })]
-    for (const [index, key] of keys.toReversed().entries()) await storage.access.create({ key, hash: hash('abc'[index]!) })
-    assert.deepEqual(await storage.access.list(), keys)
+  test('pages hold every key once, in order of id, either way', async ({ storage }) => {
+    const keys = ['1', '10', '2', 'B', 'a'].map((id, index) => apiKey(id, { createdAt: after(9 - index) }))
+    for (const [index, key] of keys.toReversed().entries()) await storage.access.create({ key, hash: hash('abcde'[index]!) })
+    for (const limit of [1, 2, 5, 6]) {
+      const list = (page: PageRequest<string>) => storage.access.list({ page })
+      assert.deepEqual(await readAll(list, { limit, order: 'asc' }), keys)
+      assert.deepEqual(await readAll(list, { limit, order: 'desc' }), keys.toReversed())
+    }
   })
 
   for (const role of ROLES) {
@@ -74,7 +79,7 @@ export const access: Group = (test) => {
       { id: 'k_b', at: after(6) },
     ]
     await storage.access.touch({ uses })
-    const lastUsed = (await storage.access.list()).map(({ id, lastUsedAt }) => [id, lastUsedAt])
+    const lastUsed = (await storage.access.list({ page: FIRST_100 })).items.map(({ id, lastUsedAt }) => [id, lastUsedAt])
     assert.deepEqual(lastUsed, [
       ['k_a', after(5)],
       ['k_b', after(6)],
@@ -85,7 +90,7 @@ export const access: Group = (test) => {
     await storage.access.create({ key: apiKey('k_1'), hash: hash('a') })
     await storage.access.touch({ uses: [{ id: 'k_1', at: after(9) }] })
     await storage.access.touch({ uses: [{ id: 'k_1', at: after(5) }] })
-    assert.equal((await storage.access.list())[0]?.lastUsedAt, after(9))
+    assert.equal((await storage.access.list({ page: FIRST_100 })).items[0]?.lastUsedAt, after(9))
   })
 
   test('two keys never have the same text', async ({ storage }) => {
@@ -95,4 +100,5 @@ export const access: Group = (test) => {
   })
 }
 
-const ids = async ({ access: store }: Fixture['storage']): Promise<string[]> => (await store.list()).map(({ id }) => id)
+const ids = async ({ access: store }: Fixture['storage']): Promise<string[]> =>
+  (await store.list({ page: FIRST_100 })).items.map(({ id }) => id)

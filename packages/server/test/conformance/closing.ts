@@ -44,7 +44,7 @@ const CALLS = {
   },
   results: { find: ({ results }) => results.find({ jobIds: [1] }) },
   queues: {
-    list: ({ queues }) => queues.list(),
+    list: ({ queues }) => queues.list({ page: FIRST_100 }),
     find: ({ queues }) => queues.find({ names: [QUEUE] }),
     configure: ({ queues }) => queues.configure({ now: NOW, name: QUEUE, change: {}, ifVersion: null }),
   },
@@ -79,7 +79,7 @@ const CALLS = {
       } as const
       return access.create({ key, hash: 'a' })
     },
-    list: ({ access }) => access.list(),
+    list: ({ access }) => access.list({ page: FIRST_100 }),
     findByHash: ({ access }) => access.findByHash({ hash: 'a' }),
     rotate: ({ access }) => access.rotate({ id: 'k', hash: 'b' }),
     delete: ({ access }) => access.delete({ id: 'k' }),

@@ -263,16 +263,16 @@ function nonZero({ pending, ...counts }: QueueCounts): Partial<QueueCounts> {
   return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0))
 }
 
-export const FIRST_100: PageRequest = { limit: 100, order: 'asc', after: null }
+export const FIRST_100 = { limit: 100, order: 'asc', after: null } as const satisfies PageRequest<number | string>
 
 /** All items of a list, read page by page. */
-export async function readAll<Item>(
-  list: (page: PageRequest) => Promise<Page<Item>>,
+export async function readAll<Item, Position extends number | string = number>(
+  list: (page: PageRequest<Position>) => Promise<Page<Item, Position>>,
   { limit, order }: Pick<PageRequest, 'limit' | 'order'>,
 ): Promise<Item[]> {
   const items: Item[] = []
-  for (let next: number | null = null, first = true; first || next !== null; first = false) {
-    const page: Page<Item> = await list({ limit, order, after: next })
+  for (let next: Position | null = null, first = true; first || next !== null; first = false) {
+    const page: Page<Item, Position> = await list({ limit, order, after: next })
     assert.ok(page.items.length <= limit, 'a page holds no more than was asked for')
     items.push(...page.items)
     if (page.next !== null) assert.notEqual(page.next, next, 'a page begins where the one before ended')

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { DAY, SECOND } from '../../src/lib/time.ts'
 import { DEFAULT_QUEUE_SETTINGS, type QueueSettings } from '../../src/model/queue.ts'
-import { after, COMPLETED, FAILED, FIRST_100, type Group, NOW, QUEUE, range, type Wish } from './harness.ts'
+import type { PageRequest } from '../../src/storage/contract/page.ts'
+import { after, COMPLETED, FAILED, FIRST_100, type Group, NOW, QUEUE, range, readAll, type Wish } from './harness.ts'
 
 export const queues: Group = (test) => {
   test('a queue that its first job made has the default settings', async ({ submit, queue }) => {
@@ -18,7 +19,7 @@ export const queues: Group = (test) => {
     assert.equal(made.createdAt, after(1))
     assert.deepEqual({ ...DEFAULT_QUEUE_SETTINGS, concurrency: 4 }, settingsOf(made))
     assert.deepEqual(await queue('new'), made)
-    assert.equal((await storage.queues.list()).length, 1)
+    assert.equal((await storage.queues.list({ page: FIRST_100 })).items.length, 1)
   })
 
   const settings: QueueSettings = {
@@ -74,7 +75,7 @@ export const queues: Group = (test) => {
       await assert.rejects(storage.queues.configure({ now: NOW, name: 'new', change: {}, ifVersion }), {
         code: 'precondition_failed',
       })
-    assert.deepEqual(await storage.queues.list(), [])
+    assert.deepEqual((await storage.queues.list({ page: FIRST_100 })).items, [])
   })
 
   test('of concurrent changes for one version exactly one is made', async ({ configure, servers, queue }) => {
@@ -113,7 +114,37 @@ export const queues: Group = (test) => {
     assert.deepEqual(await names(['b', 'none', 'a']), ['a', 'b'])
     assert.deepEqual(await names(['B', '', 'none']), [])
     assert.deepEqual(await names([]), [])
-    assert.deepEqual((await storage.queues.list()).map(({ name }) => name).sort(), ['a', 'b'])
+    assert.deepEqual((await storage.queues.list({ page: FIRST_100 })).items.map(({ name }) => name).sort(), ['a', 'b'])
+  })
+
+  /** In order of code points: in UTF-16 the last but one would be the last. */
+  const ORDERED = ['!', '-1', '.', '1', '10', '2', 'A', 'B', 'a', 'a,b', 'a.b', 'ab', 'é', 'Ω', '\uFFFD', '😀', '😀a']
+
+  for (const limit of [1, 2, 16, 17, 18]) {
+    test(`pages of ${limit} hold every queue once, in order of name, either way`, async ({ storage, configure, submit }) => {
+      for (const name of ORDERED.toReversed()) await configure({ concurrency: 7 }, name)
+      await submit({ queue: 'a' })
+      const list = (page: PageRequest<string>) => storage.queues.list({ page })
+      const queues = await readAll(list, { limit, order: 'asc' })
+      assert.deepEqual(
+        queues.map(({ name }) => name),
+        ORDERED,
+      )
+      assert.deepEqual(await readAll(list, { limit, order: 'desc' }), queues.toReversed())
+      assert.deepEqual(queues, (await Promise.all(ORDERED.map((name) => storage.queues.find({ names: [name] })))).flat())
+    })
+  }
+
+  test('a page of queues goes on from any name, also one that no queue has', async ({ storage, configure }) => {
+    for (const name of ['a', 'c', 'd']) await configure({}, name)
+    const from = async (order: 'asc' | 'desc', after: string): Promise<readonly [string[], string | null]> => {
+      const { items, next } = await storage.queues.list({ page: { limit: 2, order, after } })
+      return [items.map(({ name }) => name), next]
+    }
+    assert.deepEqual(await from('asc', 'b'), [['c', 'd'], null])
+    assert.deepEqual(await from('desc', 'cc'), [['c', 'a'], null])
+    assert.deepEqual(await from('asc', 'A'), [['a', 'c'], 'c'])
+    assert.deepEqual(await from('asc', 'd'), [[], null])
   })
 
   test('the counts tell how many jobs are in each stage', async ({ submitAll, finish, start, counts, report }) => {

@@ -3,7 +3,7 @@ import { type Instant, SECOND } from '../../src/lib/time.ts'
 import type { Job } from '../../src/model/job.ts'
 import type { Outcome } from '../../src/model/settle.ts'
 import type { Storage } from '../../src/storage/contract/storage.ts'
-import { COMPLETED, LEASE, NOW, newRequest, serversOf, type TestStorage } from './harness.ts'
+import { COMPLETED, FIRST_100, LEASE, NOW, newRequest, serversOf, type TestStorage } from './harness.ts'
 import type { Step, SubmittedJob } from './random-steps.ts'
 import { type ModelJob, ReferenceModel } from './reference-model.ts'
 
@@ -216,7 +216,7 @@ export class Walker {
 
   /** Between two claims, what is due counts as scheduled still, and a changed limit has not been applied: compare the sum. */
   async #compareCounts(): Promise<void> {
-    const stored = await this.#storage.queues.list()
+    const stored = (await this.#storage.queues.list({ page: FIRST_100 })).items
     assert.deepEqual(stored.map(({ name }) => name).sort(), this.#model.queues().sort())
     for (const { name, counts } of stored) {
       const { ready, scheduled, held, ...sums } = counts

@@ -2,7 +2,7 @@ import type { Job, Operation, Queue } from '@octoflow/protocol'
 import type { Command } from 'commander'
 import { type ApiClient, connect } from '../client/api-client.ts'
 import type { ServerOptions } from '../client/find-server.ts'
-import type { Page } from '../client/pages.ts'
+import { pages } from '../client/pages.ts'
 import { CommandError } from '../command-error.ts'
 import { ExitCode } from '../exit-code.ts'
 import { changeJobs } from '../jobs/change.ts'
@@ -79,9 +79,9 @@ async function replayAll(session: Session, ids: readonly string[], options: Opti
 /** How many there are, for the progress; `null` where only looking at each job could tell. */
 async function countDead(client: ApiClient, { queue, ...others }: ReturnType<typeof filterBody>): Promise<number | null> {
   if (Object.keys(others).length > 0) return null
-  const { value } = await client.get<Page<Queue>>('/queues')
   const wanted = queue === undefined ? null : [queue].flat()
-  return value.items
-    .filter(({ name }) => wanted === null || wanted.includes(name))
-    .reduce((sum, { counts }) => sum + counts.dead, 0)
+  let dead = 0
+  for await (const { items } of pages<Queue>(client, '/queues', {}, Number.POSITIVE_INFINITY))
+    for (const { name, counts } of items) if (wanted === null || wanted.includes(name)) dead += counts.dead
+  return dead
 }

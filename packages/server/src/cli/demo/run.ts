@@ -6,7 +6,7 @@ import type { Worker } from '@octoflow/protocol'
 import { keyFilePath, readKeyFile } from '../../config/key-file.ts'
 import { ApiClient, connect } from '../client/api-client.ts'
 import { whyPending } from '../client/jobs.ts'
-import type { Page } from '../client/pages.ts'
+import { pages } from '../client/pages.ts'
 import { ExitCode } from '../exit-code.ts'
 import { countOf, humanSeconds } from '../output/format.ts'
 import { Progress } from '../output/progress.ts'
@@ -109,8 +109,8 @@ const LOOK_EVERY_MS = 25
 /** Until a worker has asked for jobs, so that its start does not count. */
 async function untilWorkerSeen(client: ApiClient, signal: AbortSignal): Promise<void> {
   for (;;) {
-    const { value } = await client.get<Page<Worker>>('/workers')
-    if (value.items.some(({ queues, alive }) => alive && queues.includes(QUEUE))) return
+    for await (const { items } of pages<Worker>(client, '/workers', {}, Number.POSITIVE_INFINITY))
+      if (items.some(({ queues, alive }) => alive && queues.includes(QUEUE))) return
     await pause(LOOK_EVERY_MS, undefined, { signal })
   }
 }

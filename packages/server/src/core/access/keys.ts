@@ -1,6 +1,8 @@
 import { OctoflowError } from '../../errors/octoflow-error.ts'
 import type { Instant } from '../../lib/time.ts'
 import { type ApiKey, inScope, type Principal, type QueueScope, type Role } from '../../model/access.ts'
+import type { Page, PageRequest } from '../../storage/contract/page.ts'
+import { everyItem } from '../paging.ts'
 import type { Ports } from '../ports.ts'
 import { digest, newToken, tokenFor } from './tokens.ts'
 
@@ -27,9 +29,10 @@ export class Keys {
     this.#ports = ports
   }
 
-  async list(scope: QueueScope): Promise<readonly ApiKey[]> {
-    const keys = await this.#ports.storage.access.list()
-    return keys.filter(({ queues }) => isWithin(queues, scope))
+  /** In order of id, which is that of their making. A page leaves out what the scope does not cover. */
+  async list(page: PageRequest<string>, scope: QueueScope): Promise<Page<ApiKey, string>> {
+    const { items, next } = await this.#ports.storage.access.list({ page })
+    return { items: items.filter(({ queues }) => isWithin(queues, scope)), next }
   }
 
   /** @throws `queue_out_of_scope` */
@@ -40,7 +43,7 @@ export class Keys {
     const now = this.#ports.clock.now()
     if (wanted.expiresAt !== null && wanted.expiresAt <= now)
       throw new OctoflowError('invalid_body', { reason: 'expiresAt lies in the past' })
-    const { id, token } = newToken()
+    const { id, token } = newToken(now)
     const key: ApiKey = { ...wanted, queues, id, createdAt: now, createdBy: by.name, lastUsedAt: null }
     await this.#ports.storage.access.create({ key, hash: digest(token) })
     this.#ports.logger.info({ key: id, role: key.role, by: by.name }, 'API key created')
@@ -70,8 +73,8 @@ export class Keys {
 
   async #checkScope(id: string, scope: QueueScope): Promise<void> {
     if (scope === null) return
-    const keys = await this.list(scope)
-    if (!keys.some((key) => key.id === id)) throw new OctoflowError('key_not_found', { id })
+    for await (const key of everyItem((page) => this.list(page, scope))) if (key.id === id) return
+    throw new OctoflowError('key_not_found', { id })
   }
 
   #changed(fields: object, message: string): void {

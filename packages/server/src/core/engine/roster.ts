@@ -4,6 +4,8 @@ import { Service } from '../../lib/service.ts'
 import { type Instant, SECOND } from '../../lib/time.ts'
 import { inScope, type Principal, type QueueScope } from '../../model/access.ts'
 import { isAlive, WORKER_GONE_AFTER, type WorkerInfo } from '../../model/worker.ts'
+import type { Page, PageRequest } from '../../storage/contract/page.ts'
+import { pageOf } from '../paging.ts'
 import type { Ports } from '../ports.ts'
 
 interface Known {
@@ -69,13 +71,16 @@ export class Roster extends Service {
     return (await this.workersByQueue()).get(queue) ?? 0
   }
 
-  /** Those that serve a queue of the scope, with no other queues than its. */
-  async list(scope: QueueScope): Promise<readonly WorkerInfo[]> {
+  /** Those that serve a queue of the scope, with no other queues than its, in order of id. */
+  async list(page: PageRequest<string>, scope: QueueScope): Promise<Page<WorkerInfo, string>> {
     const workers = await this.#all()
-    if (scope === null) return workers
-    return workers
-      .map((worker) => ({ ...worker, queues: worker.queues.filter((queue) => inScope(scope, queue)) }))
-      .filter(({ queues }) => queues.length > 0)
+    const seen =
+      scope === null
+        ? workers
+        : workers
+            .map((worker) => ({ ...worker, queues: worker.queues.filter((queue) => inScope(scope, queue)) }))
+            .filter(({ queues }) => queues.length > 0)
+    return pageOf(seen, ({ id }) => id, page)
   }
 
   async #all(): Promise<readonly WorkerInfo[]> {
@@ -85,7 +90,7 @@ export class Roster extends Service {
       : []
     const merged = new Map(stored.map((worker) => [worker.id, worker]))
     for (const worker of this.#known.values()) merged.set(worker.id, toInfo(worker))
-    return [...merged.values()].sort((a, b) => a.id.localeCompare(b.id))
+    return [...merged.values()]
   }
 
   isAlive(worker: WorkerInfo): boolean {

@@ -40,7 +40,11 @@ export class Attention {
   }
 
   async items(scope: QueueScope): Promise<readonly AttentionItem[]> {
-    const [queues, failing, host] = await Promise.all([this.#queues.list(scope), this.#failing(scope), this.#hostItems()])
+    const [queues, failing, host] = await Promise.all([
+      Array.fromAsync(this.#queues.all(scope)),
+      this.#failing(scope),
+      this.#hostItems(),
+    ])
     const items = [...host, ...queues.flatMap(queueItems), ...failing]
     return items.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))
   }

@@ -1,7 +1,9 @@
 import { OctoflowError } from '../../errors/octoflow-error.ts'
 import { inScope, type Principal, type QueueScope } from '../../model/access.ts'
 import type { Queue, QueueSettings } from '../../model/queue.ts'
+import type { Page, PageRequest } from '../../storage/contract/page.ts'
 import type { Roster } from '../engine/roster.ts'
+import { everyItem, pageOf } from '../paging.ts'
 import type { Ports } from '../ports.ts'
 
 /** A queue and how many workers serve it. */
@@ -23,10 +25,18 @@ export class Queues {
     this.#roster = roster
   }
 
-  async list(scope: QueueScope): Promise<readonly ServedQueue[]> {
-    const queues = await this.#ports.storage.queues.list()
+  /** In order of name. */
+  async list(page: PageRequest<string>, scope: QueueScope): Promise<Page<ServedQueue, string>> {
+    const { items, next } = await this.#page(page, scope)
     const workers = await this.#roster.workersByQueue()
-    return queues.filter(({ name }) => inScope(scope, name)).map((queue) => ({ queue, workers: workers.get(queue.name) ?? 0 }))
+    return { items: items.map((queue) => ({ queue, workers: workers.get(queue.name) ?? 0 })), next }
+  }
+
+  /** All of them, in order of name. */
+  async *all(scope: QueueScope): AsyncGenerator<ServedQueue, void, void> {
+    const workers = await this.#roster.workersByQueue()
+    for await (const queue of everyItem((page) => this.#page(page, scope)))
+      yield { queue, workers: workers.get(queue.name) ?? 0 }
   }
 
   /** @throws `queue_not_found` */
@@ -50,6 +60,12 @@ export class Queues {
   onConfigured(listener: QueueListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  async #page(page: PageRequest<string>, scope: QueueScope): Promise<Page<Queue, string>> {
+    const { queues } = this.#ports.storage
+    if (scope === null) return queues.list({ page })
+    return pageOf(await queues.find({ names: scope }), ({ name }) => name, page)
   }
 
   async #served(queue: Queue): Promise<ServedQueue> {

@@ -1,11 +1,13 @@
 import type { Instant } from '../../lib/time.ts'
 import type { ApiKey } from '../../model/access.ts'
+import type { Page, PageRequest } from './page.ts'
 
 /** API keys, known by the SHA-256 of their text. */
 export interface AccessStore {
   create(params: { readonly key: ApiKey; readonly hash: string }): Promise<void>
 
-  list(): Promise<readonly ApiKey[]>
+  /** In order of id. */
+  list(params: { readonly page: PageRequest<string> }): Promise<Page<ApiKey, string>>
 
   findByHash(params: { readonly hash: string }): Promise<ApiKey | null>
 

@@ -1,9 +1,11 @@
 import type { Instant } from '../../lib/time.ts'
 import type { Queue, QueueSettings } from '../../model/queue.ts'
+import type { Page, PageRequest } from './page.ts'
 
 /** Queues, their settings and their counts. Counts are kept up to date by every verb; reading them counts nothing. */
 export interface QueueStore {
-  list(): Promise<readonly Queue[]>
+  /** In order of name. */
+  list(params: { readonly page: PageRequest<string> }): Promise<Page<Queue, string>>
 
   find(params: { readonly names: readonly string[] }): Promise<readonly Queue[]>
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isOctoflowError } from '../../../src/errors/octoflow-error.ts'
-import { Paging } from '../../../src/http/apis/native/cursor.ts'
+import { NamePaging, Paging } from '../../../src/http/apis/native/cursor.ts'
 
 const refused = (error: unknown): boolean => isOctoflowError(error, 'invalid_cursor')
 
@@ -21,6 +21,19 @@ test('A cursor leads on to where its page ended, whatever the limit of the next.
         order,
         after: position,
       })
+})
+
+test('A cursor holds any name.', () => {
+  const paging = new NamePaging('queues')
+  for (const after of ['a', '.', 'a.b.c', '…', '😀', 'x'.repeat(256), '😀'.repeat(256)]) {
+    const cursor = paging.next({ items: [], next: after }, { limit: 1, order: 'asc', after: null })!
+    assert.equal(paging.request({ order: 'asc', cursor }).after, after)
+    assert.ok(cursor.length <= 2_048, 'a query parameter may hold it')
+    assert.throws(() => new NamePaging('workers').request({ order: 'asc', cursor }), refused)
+  }
+  const beginning = Buffer.from(paging.next({ items: [], next: 'a' }, { limit: 1, order: 'asc', after: null })!, 'base64url')
+  const empty = beginning.subarray(0, -1).toString('base64url')
+  assert.throws(() => paging.request({ order: 'asc', cursor: empty }), refused)
 })
 
 test('At the end there is no cursor.', () => {

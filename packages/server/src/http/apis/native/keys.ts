@@ -1,21 +1,32 @@
 import * as wire from '@octoflow/protocol'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import type { KeyWithToken } from '../../../core/access/keys.ts'
 import type { HttpContext } from '../../context.ts'
+import { NamePaging } from './cursor.ts'
 import { problems } from './problems.ts'
 import { readInstant } from './read.ts'
 import { toApiKey } from './wire.ts'
+
+const ListQuery = Type.Object(wire.PageQuery, { additionalProperties: false })
 
 /** API keys. */
 export async function keyRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
   const { keys } = context
   const tags = ['keys']
 
-  app.get(
+  app.get<{ Querystring: Static<typeof ListQuery> }>(
     '/keys',
-    { config: { access: 'admin' }, schema: { tags, summary: 'List keys', response: { 200: wire.ApiKeyList, ...problems } } },
-    async ({ principal }) => ({ items: (await keys.list(principal.queues)).map(toApiKey), next: null }),
+    {
+      config: { access: 'admin' },
+      schema: { tags, summary: 'List keys', querystring: ListQuery, response: { 200: wire.ApiKeyList, ...problems } },
+    },
+    async ({ query, principal }) => {
+      const paging = new NamePaging('keys')
+      const page = paging.request(query)
+      const found = await keys.list(page, principal.queues)
+      return { items: found.items.map(toApiKey), next: paging.next(found, page) }
+    },
   )
 
   app.post<{ Body: wire.CreateKey }>(

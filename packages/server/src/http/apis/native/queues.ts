@@ -1,25 +1,39 @@
 import * as wire from '@octoflow/protocol'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { HttpContext } from '../../context.ts'
 import { isTooLong } from '../../queue-name.ts'
+import { NamePaging } from './cursor.ts'
 import { sendWithEtag, versionOf } from './etag.ts'
 import { problems } from './problems.ts'
 import { fromQueueChange, toQueue, toWorker } from './wire.ts'
+
+const ListQuery = Type.Object(wire.NamePageQuery, { additionalProperties: false })
+type ListQuery = Static<typeof ListQuery>
 
 /** Queues, and the workers that serve them. */
 export async function queueRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
   const { queues, roster } = context
   const tags = ['queues']
 
-  app.get(
+  app.get<{ Querystring: ListQuery }>(
     '/queues',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'List queues with their counts', response: { 200: wire.QueueList, ...problems } },
+      schema: {
+        tags,
+        summary: 'List queues with their counts',
+        querystring: ListQuery,
+        response: { 200: wire.QueueList, ...problems },
+      },
     },
-    async ({ principal }) => ({ items: (await queues.list(principal.queues)).map(toQueue), next: null }),
+    async ({ query, principal }) => {
+      const paging = new NamePaging('queues')
+      const page = paging.request({ ...query, order: query.order ?? 'asc' })
+      const found = await queues.list(page, principal.queues)
+      return { items: found.items.map(toQueue), next: paging.next(found, page) }
+    },
   )
 
   app.get<{ Params: { queue: string } }>(
@@ -51,15 +65,17 @@ export async function queueRoutes(app: FastifyInstance, { context }: { context: 
     },
   )
 
-  app.get(
+  app.get<{ Querystring: ListQuery }>(
     '/workers',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'List workers', response: { 200: wire.WorkerList, ...problems } },
+      schema: { tags, summary: 'List workers', querystring: ListQuery, response: { 200: wire.WorkerList, ...problems } },
     },
-    async ({ principal }) => {
-      const workers = await roster.list(principal.queues)
-      return { items: workers.map((worker) => toWorker(worker, roster.isAlive(worker))), next: null }
+    async ({ query, principal }) => {
+      const paging = new NamePaging('workers')
+      const page = paging.request({ ...query, order: query.order ?? 'asc' })
+      const found = await roster.list(page, principal.queues)
+      return { items: found.items.map((worker) => toWorker(worker, roster.isAlive(worker))), next: paging.next(found, page) }
     },
   )
 

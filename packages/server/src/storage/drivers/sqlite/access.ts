@@ -2,7 +2,9 @@ import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Instant } from '../../../lib/time.ts'
 import type { ApiKey, Role } from '../../../model/access.ts'
 import type { AccessStore } from '../../contract/access.ts'
+import type { Page } from '../../contract/page.ts'
 import type { Database } from './database.ts'
+import { pageBy, pageQuery } from './paging.ts'
 import type { Writer } from './writer.ts'
 
 export class SqliteAccess implements AccessStore {
@@ -21,8 +23,10 @@ export class SqliteAccess implements AccessStore {
     })
   }
 
-  async list(): Promise<readonly ApiKey[]> {
-    return this.#db.all<KeyRow>(`${SELECT} ORDER BY created_at, id`).map(toKey)
+  async list({ page }: Parameters<AccessStore['list']>[0]): Promise<Page<ApiKey, string>> {
+    const { where, order, after, limit } = pageQuery(page, 'id')
+    const rows = this.#db.all<KeyRow>(`${SELECT} WHERE ${where} ${order} LIMIT ?`, after, limit)
+    return pageBy(rows.map(toKey), page, ({ id }) => id)
   }
 
   async findByHash({ hash }: Parameters<AccessStore['findByHash']>[0]): Promise<ApiKey | null> {

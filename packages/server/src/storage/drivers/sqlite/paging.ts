@@ -1,13 +1,11 @@
 import { CHARACTERS_AT_ONCE, type Page, type PageRequest } from '../../contract/page.ts'
 
-const BEYOND = { asc: -1, desc: Number.MAX_SAFE_INTEGER } as const
-
 /** The parts of a query that reads one page in order of `column`; one row more than asked for tells whether more follow. */
-export function pageQuery({ order, after, limit }: PageRequest, column: string) {
+export function pageQuery({ order, after, limit }: PageRequest<number | string>, column: string) {
   return {
-    where: `${column} ${order === 'asc' ? '>' : '<'} ?`,
+    where: after === null ? '? IS NULL' : `${column} ${order === 'asc' ? '>' : '<'} ?`,
     order: `ORDER BY ${column} ${order === 'asc' ? 'ASC' : 'DESC'}`,
-    after: after ?? BEYOND[order],
+    after,
     limit: limit + 1,
   }
 }
@@ -15,11 +13,20 @@ export function pageQuery({ order, after, limit }: PageRequest, column: string) 
 /** Cuts off what is too much, the extra row at least, and makes a cursor of it. @param sizeOf in characters or bytes. */
 export function pageOf<Item extends { readonly id: number }>(
   rows: readonly Item[],
-  { limit }: PageRequest,
+  page: PageRequest,
   sizeOf: (item: Item) => number = () => 0,
 ): Page<Item> {
+  return pageBy(rows, page, ({ id }) => id, sizeOf)
+}
+
+export function pageBy<Item, Position extends number | string>(
+  rows: readonly Item[],
+  { limit }: PageRequest<Position>,
+  positionOf: (item: Item) => Position,
+  sizeOf: (item: Item) => number = () => 0,
+): Page<Item, Position> {
   let size = 0
   let count = 0
   while (count < rows.length && count < limit && size < CHARACTERS_AT_ONCE) size += sizeOf(rows[count++]!)
-  return { items: rows.slice(0, count), next: count === rows.length ? null : rows[count - 1]!.id }
+  return { items: rows.slice(0, count), next: count === rows.length ? null : positionOf(rows[count - 1]!) }
 }

@@ -1,10 +1,12 @@
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Queue, QueueSettings } from '../../../model/queue.ts'
+import type { Page } from '../../contract/page.ts'
 import type { QueueStore } from '../../contract/queues.ts'
 import type { Database, Value } from './database.ts'
 import { queuesOf } from './listing.ts'
+import { pageBy, pageQuery } from './paging.ts'
 import { Stage } from './stages.ts'
-import type { QueueRow } from './transaction.ts'
+import { type QueueRecord, QueueRow, SELECT_QUEUE } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
 export class SqliteQueues implements QueueStore {
@@ -16,8 +18,11 @@ export class SqliteQueues implements QueueStore {
     this.#writer = writer
   }
 
-  async list(): Promise<readonly Queue[]> {
-    return queuesOf(this.#db, undefined).map(toQueue)
+  async list({ page }: Parameters<QueueStore['list']>[0]): Promise<Page<Queue, string>> {
+    const { where, order, after, limit } = pageQuery(page, 'name')
+    const records = this.#db.rows<QueueRecord>(`${SELECT_QUEUE} WHERE ${where} ${order} LIMIT ?`, after, limit)
+    const queues = records.map((record) => toQueue(new QueueRow(record)))
+    return pageBy(queues, page, ({ name }) => name)
   }
 
   async find({ names }: Parameters<QueueStore['find']>[0]): Promise<readonly Queue[]> {

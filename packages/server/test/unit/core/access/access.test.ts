@@ -5,8 +5,9 @@ import { Keys, type NewKey } from '../../../../src/core/access/keys.ts'
 import { digest, newToken, tokenFor } from '../../../../src/core/access/tokens.ts'
 import type { Ports } from '../../../../src/core/ports.ts'
 import { isOctoflowError } from '../../../../src/errors/octoflow-error.ts'
-import { MINUTE, SECOND } from '../../../../src/lib/time.ts'
+import { MILLISECOND, MINUTE, SECOND } from '../../../../src/lib/time.ts'
 import type { Principal } from '../../../../src/model/access.ts'
+import { FIRST_100, NOW } from '../../../conformance/harness.ts'
 import { ADMIN, type Core, openCore, replacing } from '../core.ts'
 
 const wanted = (more: Partial<NewKey> = {}): NewKey => ({ name: 'k', role: 'viewer', queues: null, expiresAt: null, ...more })
@@ -21,10 +22,15 @@ function access(core: Core, options: Partial<AuthenticatorOptions> = {}, ports: 
 
 describe('Tokens', () => {
   test('hold their key’s id and 192 random bits, and no two are alike.', () => {
-    const tokens = Array.from({ length: 1_000 }, newToken)
+    const tokens = Array.from({ length: 1_000 }, () => newToken(NOW))
     for (const { id, token } of tokens) assert.match(token, new RegExp(`^octo_${id}_[\\w-]{32}$`))
     assert.equal(new Set(tokens.map(({ id }) => id)).size, 1_000)
     assert.notEqual(tokenFor('a'), tokenFor('a'))
+  })
+
+  test('made later have an id that comes later in order.', () => {
+    const ids = [0, 1, 1_000, 10 ** 6, 10 ** 9, 10 ** 12].map((milliseconds) => newToken(NOW + milliseconds * MILLISECOND).id)
+    assert.deepEqual(ids.toSorted(), ids)
   })
 
   test('are stored as their SHA-256.', () => {
@@ -113,7 +119,7 @@ test('No key can be made that is void already.', async () => {
   await assert.rejects(keys.create(wanted({ expiresAt: core.clock.now() }), ADMIN), (error) =>
     isOctoflowError(error, 'invalid_body'),
   )
-  assert.deepEqual(await keys.list(null), [])
+  assert.deepEqual(await keys.list(FIRST_100, null), { items: [], next: null })
 })
 
 test('Only what looks like a JSON Web Token is shown to the verifier, and only if it is no key of ours.', async () => {
@@ -139,7 +145,7 @@ test('When keys were last used is written down every half minute and at the stop
   const { keys, authenticator } = access(core)
   await authenticator.start()
   const { token } = await keys.create(wanted(), ADMIN)
-  const lastUse = async (): Promise<number | null> => (await keys.list(null))[0]!.lastUsedAt
+  const lastUse = async (): Promise<number | null> => (await keys.list(FIRST_100, null)).items[0]!.lastUsedAt
   const first = core.clock.now()
   await authenticator.authenticate(token)
   assert.equal(await lastUse(), null)

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Roster } from '../../../../src/core/engine/roster.ts'
 import { isOctoflowError } from '../../../../src/errors/octoflow-error.ts'
 import { MINUTE, SECOND } from '../../../../src/lib/time.ts'
+import { FIRST_100 } from '../../../conformance/harness.ts'
 import { ADMIN, openCore } from '../core.ts'
 
 test('A worker counts as long as it was heard of in the last two minutes, and is then forgotten.', async () => {
@@ -17,7 +18,7 @@ test('A worker counts as long as it was heard of in the last two minutes, and is
   assert.equal(await roster.workersOf('q'), 1)
   assert.equal(await roster.workersOf('r'), 0)
   await core.clock.advance(MINUTE + 10 * SECOND)
-  assert.deepEqual(await roster.list(null), [])
+  assert.deepEqual(await roster.list(FIRST_100, null), { items: [], next: null })
 })
 
 test('After a restart the workers are known, with what they were told.', async () => {
@@ -29,7 +30,8 @@ test('After a restart the workers are known, with what they were told.', async (
   await before.setDraining('w', true, ADMIN)
   await before.stop()
   const roster = await core.run(new Roster(core.ports))
-  const [{ firstSeenAt: _, lastSeenAt: __, ...worker }] = (await roster.list(null)) as [Awaited<ReturnType<Roster['list']>>[0]]
+  const { items } = await roster.list(FIRST_100, null)
+  const { firstSeenAt: _, lastSeenAt: __, ...worker } = items[0]!
   assert.deepEqual(worker, { id: 'w', queues: ['a', 'b'], draining: true, agent: 'agent/1' })
   assert.equal(roster.seen('w', 'a'), true)
 })
@@ -41,7 +43,7 @@ test('That a worker is to drain reaches the server it talks to within seconds, w
   asked.seen('w', 'q')
   await core.clock.advance(6 * SECOND)
   assert.deepEqual(
-    (await told.list(null)).map(({ id }) => id),
+    (await told.list(FIRST_100, null)).items.map(({ id }) => id),
     ['w'],
   )
   await told.setDraining('w', true, ADMIN)

@@ -20,6 +20,7 @@ export interface Opening {
 export class LiveUpdates {
   readonly all: LiveUpdate[] = []
   readonly #control = new AbortController()
+  #lastId: string | null = null
   #ended = false
   #changed = Promise.withResolvers<void>()
 
@@ -34,6 +35,11 @@ export class LiveUpdates {
     void updates.#read(response.body!)
     whenDone(owner, () => updates.close())
     return updates
+  }
+
+  /** The id with which a client would come back now. */
+  get lastId(): string | null {
+    return this.#lastId
   }
 
   get ended(): boolean {
@@ -83,6 +89,7 @@ export class LiveUpdates {
     const fields = new Map(
       block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
     )
+    this.#lastId = fields.get('id') ?? this.#lastId
     const data = fields.get('data')
     if (data !== undefined)
       this.all.push({ id: fields.get('id') ?? null, event: fields.get('event')!, data: JSON.parse(data) as StreamJob })

@@ -64,6 +64,18 @@ test('Who comes back with Last-Event-ID is told first what was missed.', async (
   )
 })
 
+test('Who was told nothing before the connection was lost misses nothing either.', async (t) => {
+  const { client, server } = await startOctoflow(t)
+  await submit(client)
+  const before = await LiveUpdates.open(t, server.url)
+  await until(() => before.lastId !== null, { what: 'the stream has begun' })
+  before.close()
+  await submit(client)
+  const after = await LiveUpdates.open(t, server.url, { lastId: before.lastId! })
+  await after.until((all) => all.length === 1, 'what was missed is told')
+  assert.deepEqual(after.changes, ['2 pending'])
+})
+
 test('Who comes back after a restart is told that updates were missed.', async (t) => {
   const { client, server } = await startOctoflow(t)
   const before = await LiveUpdates.open(t, server.url)

@@ -50,6 +50,11 @@ export class Feed {
     if (this.#events.length > 2 * KEPT) this.#events = this.#events.slice(-KEPT)
   }
 
+  /** The id of the latest event, or of none yet: who comes back with it is told all that came after. */
+  get position(): string {
+    return `${this.#run}-${this.#number}`
+  }
+
   /** @returns ends the subscription. */
   subscribe(scope: QueueScope, listener: FeedListener): () => void {
     const scoped: FeedListener = (event) => {

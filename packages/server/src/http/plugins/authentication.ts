@@ -63,7 +63,8 @@ export const authentication = fp(async (app: FastifyInstance, { authenticator, p
 
 const BEARER = /^Bearer +(\S+) *$/i
 
-function credential({ headers }: FastifyRequest): string | null {
+/** What a request gives to prove who makes it; `null` for nothing. */
+export function credential({ headers }: FastifyRequest): string | null {
   const { authorization } = headers
   if (authorization !== undefined) return BEARER.exec(authorization)?.[1] ?? null
   const key = headers['x-api-key']

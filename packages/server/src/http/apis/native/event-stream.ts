@@ -1,48 +1,58 @@
 import type { ServerResponse } from 'node:http'
 import type { StreamJob } from '@octoflow/protocol'
 import type { Feed, FeedEvent } from '../../../core/feed.ts'
-import { toIso } from '../../../lib/time.ts'
+import type { CancelTimer, Clock } from '../../../lib/clock.ts'
+import { SECOND, toIso } from '../../../lib/time.ts'
 import type { QueueScope } from '../../../model/access.ts'
 
 /** A comment now and then keeps proxies from closing a silent connection, and finds out whether it still stands. */
-const KEEP_ALIVE_MS = 15_000
+const BEAT_EVERY = 15 * SECOND
 
 /** What may lie unsent for a client that reads too slowly; beyond that it is told later what it missed. */
 const UNSENT_AT_MOST = 256 * 1024
+
+/** Whom a stream is for. */
+export interface Watcher {
+  readonly scope: QueueScope
+  /** Whether its credential would still let it in. */
+  mayStay(): Promise<boolean>
+}
 
 /** One client's Server-Sent Events, https://html.spec.whatwg.org/multipage/server-sent-events.html */
 export class EventStream {
   readonly #response: ServerResponse
   readonly #feed: Feed
-  readonly #scope: QueueScope
+  readonly #watcher: Watcher
+  readonly #clock: Clock
   readonly #closeListeners: (() => void)[] = []
   #unsubscribe: () => void = () => {}
-  #keepAlive: NodeJS.Timeout | null = null
-  #lastId: string | null = null
+  #cancelBeat: CancelTimer = () => {}
+  #closed = false
+  #lastId: string
   #behind = false
 
-  constructor(response: ServerResponse, feed: Feed, scope: QueueScope) {
+  /** @param lastId the last event that the client has seen, if it comes back. */
+  constructor(response: ServerResponse, feed: Feed, watcher: Watcher, clock: Clock, lastId: string | null) {
     this.#response = response
     this.#feed = feed
-    this.#scope = scope
+    this.#watcher = watcher
+    this.#clock = clock
+    this.#lastId = lastId ?? feed.position
   }
 
-  /** @param lastId the last event that the client has seen, if it comes back. */
-  open(lastId: string | null): void {
+  open(): void {
     this.#response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
     })
-    this.#response.write('retry: 1000\n\n')
+    // With an id from the start, who is cut off before the first event misses nothing either.
+    this.#response.write(`retry: 1000\nid: ${this.#lastId}\n\n`)
     this.#response.on('close', () => this.close())
     this.#response.on('drain', () => this.#catchUp())
-    this.#keepAlive = setInterval(() => this.#response.write(': still here\n\n'), KEEP_ALIVE_MS).unref()
-    if (lastId !== null) {
-      this.#lastId = lastId
-      this.#sendSince(lastId)
-    }
-    this.#unsubscribe = this.#feed.subscribe(this.#scope, (event) => this.#send(event))
+    this.#sendMissed()
+    this.#unsubscribe = this.#feed.subscribe(this.#watcher.scope, (event) => this.#send(event))
+    this.#scheduleBeat()
   }
 
   onClose(listener: () => void): void {
@@ -50,8 +60,9 @@ export class EventStream {
   }
 
   close(): void {
+    this.#closed = true
     this.#unsubscribe()
-    if (this.#keepAlive !== null) clearInterval(this.#keepAlive)
+    this.#cancelBeat()
     if (!this.#response.writableEnded) this.#response.end()
     for (const listener of this.#closeListeners.splice(0)) listener()
   }
@@ -71,12 +82,28 @@ export class EventStream {
   #catchUp(): void {
     if (!this.#behind) return
     this.#behind = false
-    if (this.#lastId !== null) this.#sendSince(this.#lastId)
+    this.#sendMissed()
   }
 
-  #sendSince(lastId: string): void {
-    const missed = this.#feed.since(lastId, this.#scope)
-    if (missed === null) this.#response.write('event: reset\ndata: {}\n\n')
-    else for (const event of missed) this.#send(event)
+  #sendMissed(): void {
+    const missed = this.#feed.since(this.#lastId, this.#watcher.scope)
+    if (missed !== null) {
+      for (const event of missed) this.#send(event)
+      return
+    }
+    this.#lastId = this.#feed.position
+    this.#response.write(`id: ${this.#lastId}\nevent: reset\ndata: {}\n\n`)
+  }
+
+  #scheduleBeat(): void {
+    this.#cancelBeat = this.#clock.after(BEAT_EVERY, () => void this.#beat())
+  }
+
+  async #beat(): Promise<void> {
+    const stays = await this.#watcher.mayStay()
+    if (this.#closed) return
+    if (!stays) return this.close()
+    this.#response.write(': still here\n\n')
+    this.#scheduleBeat()
   }
 }

@@ -1,17 +1,18 @@
 import * as wire from '@octoflow/protocol'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { SECOND, seconds, toIso } from '../../../lib/time.ts'
 import type { HttpContext } from '../../context.ts'
+import { credential } from '../../plugins/authentication.ts'
 import { misfit } from '../../validation.ts'
-import { EventStream } from './event-stream.ts'
+import { EventStream, type Watcher } from './event-stream.ts'
 import { problems } from './problems.ts'
 import { readList } from './read.ts'
 import { toAttention, toSums } from './wire.ts'
 
 /** Figures, what needs a look, live updates, and who one is. */
 export async function watchingRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
-  const { reports, attention, feed, keys, version } = context
+  const { reports, attention, feed, keys, version, ports, authenticator } = context
   const tags = ['watching']
 
   app.get<{ Querystring: Static<typeof wire.StatsQuery> }>(
@@ -60,7 +61,7 @@ export async function watchingRoutes(app: FastifyInstance, { context }: { contex
         summary: 'Live updates',
         description:
           'Server-Sent Events. `job`: a job changed its state. `reset`: updates were missed, read again what you show. ' +
-          'With `Last-Event-ID`, what was missed in between is sent first.',
+          'With `Last-Event-ID`, what was missed in between is sent first. The stream ends when its credential becomes void.',
         response: {
           200: { description: 'As long as the client stays.', content: { 'text/event-stream': { schema: Type.String() } } },
           ...problems,
@@ -70,12 +71,25 @@ export async function watchingRoutes(app: FastifyInstance, { context }: { contex
     (request, reply) => {
       reply.hijack()
       const lastId = request.headers['last-event-id']
-      const stream = new EventStream(reply.raw, feed, request.principal.queues)
+      const stream = new EventStream(reply.raw, feed, watcher(request), ports.clock, typeof lastId === 'string' ? lastId : null)
       streams.add(stream)
       stream.onClose(() => streams.delete(stream))
-      stream.open(typeof lastId === 'string' ? lastId : null)
+      stream.open()
     },
   )
+
+  const watcher = (request: FastifyRequest): Watcher => ({
+    scope: request.principal.queues,
+    async mayStay() {
+      try {
+        return (await authenticator.authenticate(credential(request))) !== null
+      } catch (error) {
+        // Where it cannot be told, as while the database is away, the next beat tells.
+        request.log.warn({ err: error }, 'whether a stream may go on could not be checked')
+        return true
+      }
+    },
+  })
 
   const streams = new Set<EventStream>()
   const closeStreams = (): void => {

@@ -52,6 +52,32 @@ test('A batch that is repeated gives the same ids in the same places.', async (t
   assert.equal((await ids(client, '/jobs')).length, 2)
 })
 
+test('A batch of another length or order under a known Idempotency-Key is 422 as a whole, as is a single job.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const jobs = [{ queue: 'a' }, { queue: 'b' }, { queue: 'c' }]
+  const post = (json: object, key = 'k') => client.post('/api/v1/jobs', { json, headers: keyed(key) })
+  expectStatus(await post({ jobs }), 201)
+  for (const other of [
+    { jobs: jobs.slice(0, 2) },
+    { jobs: jobs.slice(0, 1) },
+    { jobs: [...jobs, { queue: 'd' }] },
+    { jobs: jobs.toReversed() },
+    jobs[0]!,
+  ])
+    expectProblem(await post(other), 422, 'idempotency_key_reused')
+  expectStatus(await post(jobs[0]!, 'single'), 201)
+  expectProblem(await post({ jobs: jobs.slice(0, 1) }, 'single'), 422, 'idempotency_key_reused')
+  expectStatus(await post({ jobs }), 200)
+  assert.equal((await ids(client, '/jobs')).length, 4)
+})
+
+test('A batch of which nothing fits leaves its Idempotency-Key free for the mended one.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const post = (jobs: readonly object[]) => client.post('/api/v1/jobs', { json: { jobs }, headers: keyed('k') })
+  expectStatus(await post([{ queue: '' }]), 200)
+  expectStatus(await post([{ queue: 'a' }]), 201)
+})
+
 test('Two callers may choose the same Idempotency-Key; so may two different calls of one.', async (t) => {
   const { client } = await startOctoflow(t)
   const [first, second] = [await createKey(client, { role: 'producer' }), await createKey(client, { role: 'producer' })]

@@ -138,6 +138,19 @@ export const idempotencyKeys: Group = (test) => {
       assert.deepEqual(await begin(storage, { now: after(61) }), { kind: 'in_use' })
     })
 
+    test('a submit and another call under one key are a mismatch to each other', async ({
+      storage,
+      submit,
+      trySubmit,
+      counts,
+    }) => {
+      await submit(key({ key: 'call-7' }))
+      assert.deepEqual(await begin(storage, { fingerprint: 'digest-b' }), { kind: 'mismatch' })
+      await begin(storage, { key: 'order-7' })
+      assert.equal((await trySubmit([key({ fingerprint: 'digest-b' })]))[0]?.outcome, 'mismatch')
+      assert.deepEqual(await counts(), { ready: 1 })
+    })
+
     test('of many concurrent calls under one key exactly one is let through', async ({ servers }) => {
       const handles = await servers(4)
       const states = await Promise.all(range(0, 19).map((n) => begin(handles[n % 4]!)))

@@ -15,6 +15,9 @@ export interface IdempotencyKey {
   readonly fingerprint: string | null
 }
 
+/** A batch is always held against the first one under its key. */
+type BatchKey = IdempotencyKey & { readonly fingerprint: string }
+
 /** A request to record, with the settings of its job if its queue makes one. */
 export type Incoming = Omit<NewRequest, 'idempotency' | 'job'> & { readonly job: Partial<NewJob> | null }
 
@@ -50,12 +53,13 @@ export class Intake {
   }
 
   /**
-   * Accepts many at once; each has its own answer. Under one idempotency key the first call's items are told apart by
-   * their place.
+   * Accepts many at once; each has its own answer. An idempotency key stands for the call: its items, told apart by their
+   * place, are accepted only after the whole of it was held against the first one.
+   * @throws `idempotency_key_reused`
    */
   async acceptAll(
     incoming: readonly Incoming[],
-    idempotency: IdempotencyKey | null,
+    idempotency: BatchKey | null,
     by: Principal,
   ): Promise<readonly (Submitted | OctoflowError)[]> {
     const now = this.#ports.clock.now()
@@ -66,10 +70,21 @@ export class Intake {
       if (inScope(by.queues, item.queue)) items.push(toNew(item, key, now))
       else refused.set(index, new OctoflowError('queue_out_of_scope', { queue: item.queue }))
     }
+    if (idempotency !== null && items.length > 0) await this.#reserve(idempotency, now)
     const submitted = await this.#ports.storage.requests.submit({ now, items })
     this.#publish(items, submitted)
     let next = 0
     return incoming.map((_, index) => refused.get(index) ?? orMismatch(submitted[next++]!))
+  }
+
+  /** Keeps the key of a batch for as long as those of its items. A repetition is served by these. */
+  async #reserve(idempotency: BatchKey, now: Instant): Promise<void> {
+    const { kind } = await this.#ports.storage.idempotency.begin({
+      ...idempotency,
+      now,
+      reservedUntil: now + IDEMPOTENCY_KEPT,
+    })
+    if (kind === 'mismatch') throw new OctoflowError('idempotency_key_reused')
   }
 
   #publish(items: readonly { readonly queue: string | null }[], submitted: readonly Submitted[]): void {

@@ -2,7 +2,8 @@ import type { Instant } from '../../lib/time.ts'
 
 /**
  * Answers kept for repeated calls. Submits have their own handling inside `requests.submit`, in the transaction that
- * makes the job; this is for all other unsafe calls.
+ * makes the job; this is for all other unsafe calls. Both draw on one space of keys: what is known to one of them is a
+ * mismatch to the other.
  */
 export interface IdempotencyStore {
   /** Reserves a key for a call, or tells what became of the first call under it. */

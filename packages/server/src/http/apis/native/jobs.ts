@@ -313,7 +313,7 @@ interface Reply {
 }
 
 /** A different job under the same key is a mistake of the client's, so the body is part of the key. */
-function submitKey(request: FastifyRequest): IdempotencyKey | null {
+function submitKey(request: FastifyRequest): (IdempotencyKey & { readonly fingerprint: string }) | null {
   const key = idempotencyKey(request, 'submit')
   return key === null ? null : { key, fingerprint: hash('sha256', request.rawBody ?? '') }
 }

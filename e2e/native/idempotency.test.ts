@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CreatedKey, Operation } from '@octoflow/protocol'
+import type { CreatedKey, Job, Operation } from '@octoflow/protocol'
 import type { Answer } from '../support/client.ts'
 import { createKey } from '../support/keys.ts'
 import { startOctoflow } from '../support/octoflow.ts'
 import {
   bodyOf,
   claim,
+  claimOne,
   detail,
   expectProblem,
   expectStatus,
@@ -17,6 +18,8 @@ import {
   QUEUE,
   range,
   read,
+  report,
+  start,
   submit,
 } from './native.ts'
 
@@ -87,7 +90,7 @@ test('Two callers may choose the same Idempotency-Key; so may two different call
   expectStatus(await client.post('/api/v1/jobs/2/cancel', { headers: keyed('k') }), 200)
 })
 
-test('A repeated call gets the answer of the first one, success or not, and is carried out once.', async (t) => {
+test('A repeated call gets the answer of the first one and is carried out once.', async (t) => {
   const { client } = await startOctoflow(t)
   const id = await finish(client, 'dead')
   const retry = () => client.post(`/api/v1/jobs/${id}/retry`, { headers: keyed('r') })
@@ -95,9 +98,6 @@ test('A repeated call gets the answer of the first one, success or not, and is c
   const repeated = await retry()
   assert.deepEqual([repeated.status, repeated.json], [200, first.json])
   assert.match(repeated.headers.get('content-type')!, /^application\/json/)
-  const cancelled = () => client.post('/api/v1/jobs/99/cancel', { headers: keyed('c') })
-  const refused = expectProblem(await cancelled(), 404, 'job_not_found')
-  assert.deepEqual(expectProblem(await cancelled(), 404, 'job_not_found'), refused)
 
   const operate = () =>
     client.post('/api/v1/operations', { json: { action: 'cancel', filter: { ids: [id] } }, headers: keyed('o') })
@@ -120,6 +120,26 @@ test('A repeated call gets the answer of the first one, success or not, and is c
   ] as const)
     expectStatus(await pause(paused, key), 200)
   assert.equal((await read<{ paused: boolean }>(client, `/queues/${QUEUE}`)).paused, false)
+})
+
+test('A call that was refused as things stood is carried out when it is repeated later.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const retry = () => client.post('/api/v1/jobs/1/retry', { headers: keyed('r') })
+  expectProblem(await retry(), 404, 'job_not_found')
+  const held = await start(client)
+  expectProblem(await retry(), 409, 'job_not_finished')
+  await report(client, held, { outcome: 'completed' })
+  assert.equal(bodyOf<Job>(await retry()).state, 'pending')
+  await report(client, await claimOne(client), { outcome: 'completed' })
+  assert.equal(bodyOf<Job>(await retry()).state, 'pending', 'now there is an answer, and it is kept')
+  assert.equal((await detail(client, held.id)).state, 'completed')
+})
+
+test('A call that will never fit is answered as before.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const past = { json: { name: 'a', role: 'viewer', expiresAt: '2020-01-01T00:00:00Z' }, headers: keyed('k') }
+  const refused = expectProblem(await client.post('/api/v1/keys', past), 400, 'invalid_body')
+  assert.deepEqual(expectProblem(await client.post('/api/v1/keys', past), 400, 'invalid_body'), refused)
 })
 
 test('A delete that is repeated with its Idempotency-Key is 204 again.', async (t) => {

@@ -13,7 +13,8 @@ const RESERVED_FOR: Duration = MINUTE
 const UNSAFE = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 
 /**
- * `Idempotency-Key` for unsafe calls: the first call's answer is kept for a day and given to its repetitions. Submits
+ * `Idempotency-Key` for unsafe calls: the first call's answer is kept for a day and given to its repetitions, provided that
+ * it is final. What is refused only as things stand may succeed when it is repeated, so its key is free again. Submits
  * handle their keys themselves, in the transaction that makes the job.
  */
 export const idempotency = fp(async (app: FastifyInstance, { ports }: { readonly ports: Ports }) => {
@@ -49,7 +50,7 @@ export const idempotency = fp(async (app: FastifyInstance, { ports }: { readonly
     const key = request.reservedKey
     if (key === null) return
     request.reservedKey = null
-    if (reply.statusCode >= 500) return storage.idempotency.abandon({ key })
+    if (!isFinal(reply.statusCode)) return storage.idempotency.abandon({ key })
     const keep = request.routeOptions.config.idempotency !== 'unanswerable' || reply.statusCode >= 400
     await storage.idempotency.finish({
       key,
@@ -60,6 +61,9 @@ export const idempotency = fp(async (app: FastifyInstance, { ports }: { readonly
     })
   })
 })
+
+/** Served, or such that the same call never fits. */
+const isFinal = (status: number): boolean => status < 300 || status === 400 || status === 422
 
 /** Stands for an answer that must not be kept, such as a new key. */
 const UNANSWERABLE = 0

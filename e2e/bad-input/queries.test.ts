@@ -34,7 +34,7 @@ test('A parameter that came several times where one is wanted is 400.', async (t
   for (const path of [
     '/api/v1/jobs?limit=1&limit=2',
     '/api/v1/jobs?cursor=a&cursor=b',
-    '/api/v1/jobs?queue=a&queue=b',
+    '/api/v1/jobs?label=a&label=b',
     '/api/v1/jobs?order=asc&order=desc',
     '/api/v1/stats?window=60&window=60',
     '/api/v1/requests?text=a&text=b',

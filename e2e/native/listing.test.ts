@@ -140,6 +140,31 @@ test('Jobs are found by queue, state, label, time, request and text, and by all 
     assert.deepEqual(await ids(client, `/jobs?${query.replaceAll(' ', '%20')}`), expected, query)
 })
 
+test('A filter by a queue whose name holds a comma is expressed by repeating the parameter.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const [both, a, b] = await submitMany(client, [{ queue: 'a,b' }, { queue: 'a' }, { queue: 'b' }])
+  await finish(client, 'dead', { queue: 'c,d' })
+  for (const [query, expected] of [
+    ['queue=a,b', [a, b]],
+    ['queue=a&queue=b', [a, b]],
+    ['queue=a,b&queue=a,b', [both]],
+    ['queue=a,b&queue=b', [both, b]],
+    ['queue=a,b&queue=', [both]],
+    ['queue=a,b&queue=b&state=pending&state=dead', [both, b]],
+  ] as const) {
+    assert.deepEqual(await ids(client, `/jobs?order=asc&${query}`), expected, query)
+    const requests = query.replace(/&state.*/, '')
+    assert.deepEqual(await ids(client, `/requests?order=asc&${requests}`), expected, requests)
+  }
+  assert.equal((await ids(client, '/dead-letters?queue=c,d&queue=c,d')).length, 1)
+  const { queues } = await read<{ queues: object }>(client, '/stats?queue=a,b&queue=b')
+  assert.deepEqual(Object.keys(queues).sort(), ['a,b', 'b'])
+  const { next } = await read<Listed<Job>>(client, '/jobs?queue=a,b&queue=b&limit=1')
+  assert.deepEqual(await ids(client, `/jobs?queue=a,b&queue=b&limit=1&cursor=${next}`), [both])
+  const tooMany = new Array(101).fill('queue=a').join('&')
+  expectProblem(await client.get(`/api/v1/jobs?${tooMany}`), 400, 'invalid_query')
+})
+
 test('A filter that cannot be read is 400 and says which one.', async (t) => {
   const { client } = await startOctoflow(t)
   for (const [query, path] of [

@@ -75,6 +75,13 @@ export const PageQuery = {
   order: Type.Optional(Type.Enum(['asc', 'desc'], { default: 'desc', description: 'The oldest or the newest first.' })),
 }
 
+/** Names in a query. A name that holds a comma can only be told from two by repeating the parameter. */
+export const NamesQuery = Type.Union([Type.String(), Type.Array(Type.String(), { maxItems: 100 })], {
+  description:
+    'One or several, separated by commas. Repeated, each is taken as it stands, commas and all; ' +
+    'a single name that holds a comma is given twice.',
+})
+
 /** Of a list in order of name. */
 export const NamePageQuery = {
   ...PageQuery,

@@ -7,6 +7,7 @@ import {
   JobState,
   Key,
   Labels,
+  NamesQuery,
   Next,
   NullableTimestamp,
   PageQuery,
@@ -119,8 +120,8 @@ export const JobDetail = Type.Object({
 export type JobDetail = Type.Static<typeof JobDetail>
 
 export const JobFilterQuery = {
-  queue: Type.Optional(Type.String({ description: 'One or several, separated by commas.' })),
-  state: Type.Optional(Type.String({ description: 'One or several, separated by commas.' })),
+  queue: Type.Optional(NamesQuery),
+  state: Type.Optional(NamesQuery),
   label: Type.Optional(Type.String({ description: '`name` or `name=value`.' })),
   createdFrom: Type.Optional(Type.String({ description: 'ISO 8601, inclusive.' })),
   createdTo: Type.Optional(Type.String({ description: 'ISO 8601, exclusive.' })),

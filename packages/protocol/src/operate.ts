@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { Backoff, Id, JobState, Next, NullableTimestamp, PageQuery, QueueName, Timestamp } from './common.ts'
+import { Backoff, Id, JobState, NamesQuery, Next, NullableTimestamp, PageQuery, QueueName, Timestamp } from './common.ts'
 
 /** Queues, operations on many jobs, keys, and watching. */
 
@@ -84,7 +84,7 @@ export const RequestList = Type.Object({ items: Type.Array(CapturedRequest), nex
 
 export const RequestListQuery = Type.Object(
   {
-    queue: Type.Optional(Type.String({ description: 'One or several, separated by commas.' })),
+    queue: Type.Optional(NamesQuery),
     source: Type.Optional(Type.String({ description: 'What it came in by: `capture` or `api`.' })),
     createdFrom: Type.Optional(Type.String({ description: 'ISO 8601, inclusive.' })),
     createdTo: Type.Optional(Type.String({ description: 'ISO 8601, exclusive.' })),
@@ -200,7 +200,7 @@ export const StatsQuery = Type.Object(
           'Seconds, a multiple of 60; made longer where the window has more than 1500 steps, and a whole number of hours where it is longer than 7 days.',
       }),
     ),
-    queue: Type.Optional(Type.String({ description: 'One or several, separated by commas.' })),
+    queue: Type.Optional(NamesQuery),
   },
   { additionalProperties: false },
 )

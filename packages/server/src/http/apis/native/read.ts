@@ -30,18 +30,16 @@ export function readInstant(text: string, name: string, part: 'body' | 'query'):
   return at
 }
 
-/** A list given as text with commas. */
-export const readList = (text: string | undefined): string[] | undefined =>
-  text === undefined
-    ? undefined
-    : text
-        .split(',')
-        .map((part) => part.trim())
-        .filter((part) => part !== '')
+/** Names as a query parameter gives them: once, with commas between them; repeated, each as it stands. */
+export function readList(given: string | readonly string[] | undefined): string[] | undefined {
+  if (given === undefined) return undefined
+  const names = typeof given === 'string' ? given.split(',').map((name) => name.trim()) : given
+  return names.filter((name) => name !== '')
+}
 
 interface FilterQuery {
-  readonly queue?: string
-  readonly state?: string
+  readonly queue?: string | readonly string[]
+  readonly state?: string | readonly string[]
   readonly label?: string
   readonly createdFrom?: string
   readonly createdTo?: string

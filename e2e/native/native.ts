@@ -115,7 +115,7 @@ export async function report(client: Client, held: Held, what: Omit<JobReport, '
 export async function heartbeat(
   client: Client,
   jobs: readonly Held[],
-  { progress, call = {}, ...more }: { workerId?: string; leaseSeconds?: number; progress?: object; call?: Call } = {},
+  { progress, call = {}, ...more }: { workerId?: string; leaseSeconds?: number; progress?: unknown; call?: Call } = {},
 ): Promise<HeartbeatAnswer['jobs']> {
   const beats = jobs.map(({ id, leaseToken }) => ({ id, leaseToken, ...(progress !== undefined && { progress }) }))
   const answer = await client.post('/api/v1/jobs/heartbeat', { json: { workerId: WORKER, ...more, jobs: beats }, ...call })

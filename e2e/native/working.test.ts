@@ -188,6 +188,35 @@ test('A heartbeat prolongs the lease, keeps the progress, and is told to go on.'
   assert.deepEqual((await detail(client, held.id)).progress, progress, 'a beat without progress leaves it as it was')
 })
 
+test('Progress that does not fit costs nobody a lease: what lies beyond counts as the nearest, the rest is left out.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const held = await start(client)
+  const text = `${'x'.repeat(1_023)}😀`
+  for (const [progress, kept] of [
+    [{ fraction: 2 }, { fraction: 1, message: null }],
+    [
+      { fraction: -0.5, message: 'back' },
+      { fraction: 0, message: 'back' },
+    ],
+    [
+      { fraction: '0.5', message: text },
+      { fraction: null, message: `${'x'.repeat(1_023)}\uFFFD` },
+    ],
+    [
+      { fraction: 0.5, message: 7, more: 1 },
+      { fraction: 0.5, message: null },
+    ],
+    [{ fraction: 'half' }, { fraction: 0.5, message: null }],
+    ['half way', { fraction: 0.5, message: null }],
+    [null, { fraction: 0.5, message: null }],
+    [{ fraction: null }, { fraction: null, message: null }],
+  ] as const) {
+    const [beat] = await heartbeat(client, [held], { progress })
+    assert.equal(beat!.command, 'continue')
+    assert.deepEqual((await detail(client, held.id)).progress, kept)
+  }
+})
+
 test('Each job of a heartbeat has its own answer: continue, cancel, or lost where the token is not the current one.', async (t) => {
   const { client } = await startOctoflow(t)
   const [first, second, third] = [await start(client), await start(client), await start(client)]

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { Id, JobError, Labels, Next, NullableTimestamp, Priority, QueueName, Timestamp, WELL_FORMED } from './common.ts'
-import { EventInput, Progress } from './jobs.ts'
+import { EventInput, type Progress } from './jobs.ts'
 
 /** The worker protocol: claim, heartbeat, report. */
 
@@ -73,13 +73,20 @@ export const ClaimAnswer = Type.Object({
 })
 export type ClaimAnswer = Type.Static<typeof ClaimAnswer>
 
+/** Anything is accepted: a slip of one handler must not cost its worker the leases of all its jobs. */
+const ReportedProgress = Type.Unsafe<Partial<Progress>>({
+  description:
+    'An object with `fraction`, from 0 to 1, and `message`, of up to 1024 characters, or with one of them. What lies beyond is ' +
+    'taken as the nearest that fits, and what does not fit at all is left out; the lease is renewed in any case.',
+})
+
 export const HeartbeatRequest = Type.Object(
   {
     workerId: WorkerId,
     leaseSeconds: Type.Optional(LeaseSeconds),
     jobs: Type.Array(
       Type.Object(
-        { id: Id, leaseToken: LeaseToken, progress: Type.Optional(Type.Partial(Progress)) },
+        { id: Id, leaseToken: LeaseToken, progress: Type.Optional(ReportedProgress) },
         { additionalProperties: false },
       ),
       { maxItems: 1000 },

@@ -153,5 +153,17 @@ function readOutcome(report: wire.JobReport, text: string, index: number): Repor
 /** A token that is none of ours is like one of a lease long lost. */
 const readToken = (token: string): number => (/^\d{1,15}$/.test(token) ? Number(token) : NO_FENCE)
 
-const readProgress = (progress: Partial<Progress> | undefined): Progress | null =>
-  progress === undefined ? null : { fraction: progress.fraction ?? null, message: progress.message ?? null }
+/** @returns `null` where nothing of it fits. */
+function readProgress(given: unknown): Progress | null {
+  if (typeof given !== 'object' || given === null) return null
+  const { fraction, message } = given as Readonly<Record<string, unknown>>
+  const isFraction = typeof fraction === 'number'
+  const isMessage = typeof message === 'string'
+  if (!isFraction && fraction !== null && !isMessage && message !== null) return null
+  return {
+    fraction: isFraction ? Math.min(1, Math.max(0, fraction)) : null,
+    message: isMessage ? message.slice(0, LONGEST_PROGRESS).toWellFormed() : null,
+  }
+}
+
+const LONGEST_PROGRESS = 1_024

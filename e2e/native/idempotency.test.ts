@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CreatedKey, Job, Operation } from '@octoflow/protocol'
+import type { ClaimAnswer, CreatedKey, Job, Operation } from '@octoflow/protocol'
 import type { Answer } from '../support/client.ts'
 import { createKey } from '../support/keys.ts'
 import { startOctoflow } from '../support/octoflow.ts'
@@ -21,6 +21,8 @@ import {
   report,
   start,
   submit,
+  submitMany,
+  WORKER,
 } from './native.ts'
 
 const keyed = (key: string) => ({ 'idempotency-key': key })
@@ -140,6 +142,28 @@ test('A call that will never fit is answered as before.', async (t) => {
   const past = { json: { name: 'a', role: 'viewer', expiresAt: '2020-01-01T00:00:00Z' }, headers: keyed('k') }
   const refused = expectProblem(await client.post('/api/v1/keys', past), 400, 'invalid_body')
   assert.deepEqual(expectProblem(await client.post('/api/v1/keys', past), 400, 'invalid_body'), refused)
+})
+
+test('A claim that is repeated gives the same jobs as long as their leases are held, and takes no others.', async (t) => {
+  const { client } = await startOctoflow(t)
+  await submitMany(client, new Array(5).fill({ payload: 1.0 }))
+  const take = (key: string, limit = 3) =>
+    client.post(`/api/v1/queues/${QUEUE}/claim`, { json: { workerId: WORKER, limit }, headers: keyed(key) })
+  const first = bodyOf<ClaimAnswer>(await take('k'))
+  assert.equal(first.jobs.length, 3)
+  assert.deepEqual(bodyOf(await take('k')), first)
+  expectProblem(await take('k', 2), 422, 'idempotency_key_reused')
+  await report(client, first.jobs[1]!, { outcome: 'completed' })
+  assert.deepEqual(bodyOf(await take('k')), { jobs: [first.jobs[0], first.jobs[2]], drain: false })
+  assert.equal(bodyOf<ClaimAnswer>(await take('another')).jobs.length, 2)
+})
+
+test('A claim that found nothing asks again when it is repeated.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const take = () => client.post(`/api/v1/queues/${QUEUE}/claim`, { json: { workerId: WORKER }, headers: keyed('k') })
+  assert.deepEqual(bodyOf(await take()), { jobs: [], drain: false })
+  await submit(client)
+  assert.equal(bodyOf<ClaimAnswer>(await take()).jobs.length, 1)
 })
 
 test('A delete that is repeated with its Idempotency-Key is 204 again.', async (t) => {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { IDEMPOTENCY_KEPT } from '../../core/jobs/intake.ts'
 import type { Ports } from '../../core/ports.ts'
@@ -25,25 +25,18 @@ export const idempotency = fp(async (app: FastifyInstance, { ports }: { readonly
     if (!UNSAFE.has(request.method) || request.routeOptions.config.idempotency === 'own') return
     const key = idempotencyKey(request, `${request.method} ${request.url}`)
     if (key === null) return
-    const now = clock.now()
-    const fingerprint = hash('sha256', request.rawBody ?? '')
-    const state = await storage.idempotency.begin({ now, key, fingerprint, reservedUntil: now + RESERVED_FOR })
-    switch (state.kind) {
-      case 'new':
-        request.reservedKey = key
-        return
-      case 'in_use':
-        throw new OctoflowError('idempotency_key_in_use', { retryAfter: 1 })
-      case 'mismatch':
-        throw new OctoflowError('idempotency_key_reused')
-      case 'answered':
-        if (state.status === UNANSWERABLE) throw new OctoflowError('idempotency_answer_gone')
-        if (state.body === '') return reply.code(state.status).send()
-        return reply
-          .code(state.status)
-          .type(state.status < 400 ? 'application/json; charset=utf-8' : 'application/problem+json')
-          .send(state.body)
+    const answer = await earlierAnswer(ports, request, key, RESERVED_FOR)
+    if (answer === null) {
+      request.reservedKey = key
+      return
     }
+    const { status, body } = answer
+    if (status === UNANSWERABLE) throw new OctoflowError('idempotency_answer_gone')
+    if (body === '') return reply.code(status).send()
+    return reply
+      .code(status)
+      .type(status < 400 ? 'application/json; charset=utf-8' : 'application/problem+json')
+      .send(body)
   })
 
   app.addHook('onSend', async (request, reply, payload) => {
@@ -61,6 +54,31 @@ export const idempotency = fp(async (app: FastifyInstance, { ports }: { readonly
     })
   })
 })
+
+/**
+ * The answer of the first call under a key; `null` if this is the first, which has then reserved the key.
+ * @throws `idempotency_key_in_use`, `idempotency_key_reused`
+ */
+export async function earlierAnswer(
+  { storage, clock }: Ports,
+  { rawBody }: FastifyRequest,
+  key: string,
+  reserveFor: Duration,
+): Promise<{ readonly status: number; readonly body: string } | null> {
+  const now = clock.now()
+  const fingerprint = hash('sha256', rawBody ?? '')
+  const state = await storage.idempotency.begin({ now, key, fingerprint, reservedUntil: now + reserveFor })
+  switch (state.kind) {
+    case 'new':
+      return null
+    case 'in_use':
+      throw new OctoflowError('idempotency_key_in_use', { retryAfter: 1 })
+    case 'mismatch':
+      throw new OctoflowError('idempotency_key_reused')
+    case 'answered':
+      return state
+  }
+}
 
 /** Served, or such that the same call never fits. */
 const isFinal = (status: number): boolean => status < 300 || status === 400 || status === 422

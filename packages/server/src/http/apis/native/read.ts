@@ -1,5 +1,6 @@
 import type * as wire from '@octoflow/protocol'
 import type { FastifyRequest } from 'fastify'
+import { NO_FENCE } from '../../../core/engine/work.ts'
 import type { Incoming } from '../../../core/jobs/intake.ts'
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import { memberText } from '../../../lib/raw-json.ts'
@@ -125,6 +126,9 @@ export function readEvent({ message, kind = 'event', level = 'info', at }: wire.
     at: at === undefined ? null : readInstant(at, 'at', 'body'),
   }
 }
+
+/** A token that is none of ours is like one of a lease long lost. */
+export const readToken = (token: string): number => (/^\d{1,15}$/.test(token) ? Number(token) : NO_FENCE)
 
 export function readError(error: wire.JobReport['error'], fallback: string): JobError {
   if (error === undefined) return { message: fallback, code: null, detail: null }

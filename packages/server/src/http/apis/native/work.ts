@@ -1,6 +1,6 @@
 import * as wire from '@octoflow/protocol'
 import type { FastifyInstance } from 'fastify'
-import { DEFAULT_LEASE, NO_FENCE, type ReportedOutcome, type WorkReport } from '../../../core/engine/work.ts'
+import { DEFAULT_LEASE, type ReportedOutcome, type WorkReport } from '../../../core/engine/work.ts'
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import { itemTexts, memberText } from '../../../lib/raw-json.ts'
 import { seconds, toIsoOrNull } from '../../../lib/time.ts'
@@ -9,14 +9,15 @@ import type { HttpContext } from '../../context.ts'
 import { untilGone } from '../../until-gone.ts'
 import { misfit } from '../../validation.ts'
 import { problems } from './problems.ts'
-import { readError, readEvent } from './read.ts'
-import { claimedText } from './wire.ts'
+import { readError, readEvent, readToken } from './read.ts'
+import { RepeatedClaims } from './repeated-claims.ts'
 
 const tags = ['work']
 
 /** The worker protocol. docs/guides/worker-protocol.md tells how to write a worker in any language. */
 export async function workRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
-  const { work } = context
+  const { work, roster, ports } = context
+  const repeatedClaims = new RepeatedClaims(ports, work)
 
   app.post<{ Params: { queue: string }; Body: wire.ClaimRequest }>(
     '/queues/:queue/claim',
@@ -25,7 +26,9 @@ export async function workRoutes(app: FastifyInstance, { context }: { context: H
       schema: {
         tags,
         summary: 'Take jobs',
-        description: 'Leases up to `limit` jobs to the caller; with `waitSeconds`, waits for one if there is none.',
+        description:
+          'Leases up to `limit` jobs to the caller; with `waitSeconds`, waits for one if there is none. Repeated with its ' +
+          '`Idempotency-Key`, a claim is answered with those of its jobs whose leases are still held, which are renewed.',
         body: wire.ClaimRequest,
         response: { 200: wire.ClaimAnswer, ...problems },
       },
@@ -41,9 +44,12 @@ export async function workRoutes(app: FastifyInstance, { context }: { context: H
         lease: leaseSeconds === undefined ? DEFAULT_LEASE : seconds(leaseSeconds),
         ...(waitSeconds > 0 && { signal: untilGone(reply) }),
       }
-      const { jobs, drain } = await work.claim(wish, request.principal, request.headers['user-agent'] ?? null)
+      const jobs = await repeatedClaims.claim(request, wish, async () => {
+        const claim = await work.claim(wish, request.principal, request.headers['user-agent'] ?? null)
+        return claim.jobs
+      })
       reply.type('application/json; charset=utf-8')
-      return `{"jobs":[${jobs.map((job) => claimedText(job, queue)).join()}],"drain":${drain}}`
+      return `{"jobs":[${jobs.join()}],"drain":${roster.isDraining(workerId)}}`
     },
   )
 
@@ -149,9 +155,6 @@ function readOutcome(report: wire.JobReport, text: string, index: number): Repor
       return { kind: outcome }
   }
 }
-
-/** A token that is none of ours is like one of a lease long lost. */
-const readToken = (token: string): number => (/^\d{1,15}$/.test(token) ? Number(token) : NO_FENCE)
 
 /** @returns `null` where nothing of it fits. */
 function readProgress(given: unknown): Progress | null {

@@ -6,6 +6,7 @@ import {
   bodyOf,
   claim,
   claimOne,
+  commandFor,
   detail,
   expectProblem,
   expectStatus,
@@ -90,6 +91,22 @@ test('A result is any JSON value, kept byte for byte.', async (t) => {
     assert.ok((await client.get(`/api/v1/jobs/${id}`)).text.includes(`"result":${result}`), result)
   }
 })
+
+for (const [status, state, outcome] of [
+  ['Completed', 'completed', 'failed'],
+  ['Error', 'dead', 'completed'],
+  ['Cancelled', 'cancelled', 'completed'],
+  ['Pending', 'pending', 'completed'],
+] as const)
+  test(`A worker whose job was set to ${status} without a token has lost it: its heartbeat is told so, its report refused.`, async (t) => {
+    const { client } = await startOctoflow(t)
+    const held = await start(client)
+    expectStatus(await client.put(`/jobs/${held.id}/update-status`, { json: { status } }), 200)
+    assert.equal(await commandFor(client, held), 'lost')
+    const [refused] = await tryReport(client, [reportOf(held, { outcome, events: [{ message: 'never' }] })])
+    assert.deepEqual([refused!.ok, refused!.code], [false, 'lease_lost'])
+    assert.equal((await detail(client, held.id)).state, state)
+  })
 
 test('A report that is repeated is ok without effect, a different one after it is refused.', async (t) => {
   const { client } = await startOctoflow(t)

@@ -110,7 +110,10 @@ export interface BeatResult {
 
 export interface Report {
   readonly id: number
-  /** `null` from clients of the capture API, which have no token: the report concerns whatever attempt is under way. */
+  /**
+   * `null` from clients of the capture API, which have no token: the report concerns whatever attempt is under way, also one
+   * that a worker holds by its fence. That worker's next heartbeat finds the lease lost.
+   */
   readonly fence: number | null
   readonly outcome: Outcome
   /** When the attempt ended, where the client says so; else now. */

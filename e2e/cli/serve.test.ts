@@ -55,6 +55,32 @@ test('A job in hand is finished before the server stops; a second signal ends it
   }
 })
 
+test('Without the role api it works through what waits, and listens nowhere.', async (t) => {
+  const cwd = temporaryDirectory(t)
+  mkdirSync(join(cwd, 'workers'))
+  writeFileSync(join(cwd, 'workers', 'hi.ts'), "export const process = () => console.log('at work')\n")
+  const first = await serve(t, ['--roles', 'api', '--handlers', 'workers'], { cwd })
+  assert.doesNotMatch(first.stdout, /handlers/)
+  await runOctoflow(t, ['submit', 'hi'], { cwd })
+  first.signal('SIGTERM')
+  await first.ended
+  const worker = octoflow(t, ['serve', '--port', '0', '--roles', 'worker', '--handlers', 'workers'], { cwd })
+  await worker.says(/at work\n/)
+  assert.match(worker.stdout, /^Octoflow \S+ running without an API\n\n {2}roles +worker\n {2}handlers +hi\n/)
+  assert.ok(!existsSync(join(cwd, 'data', 'server.json')))
+  worker.signal('SIGTERM')
+  assert.equal((await worker.ended).code, 0)
+  await serve(t, [], { cwd })
+  const { stdout } = await runOctoflow(t, ['jobs', 'show', 'last', '--json'], { cwd })
+  assert.equal((JSON.parse(stdout) as { state: string }).state, 'completed')
+})
+
+test('A role that there is not stops the start, with the one that was meant.', async (t) => {
+  const { code, stderr } = await runOctoflow(t, ['serve', '--roles', 'api,workers'])
+  assert.notEqual(code, 0)
+  assert.match(stderr, /--roles.*server\.roles names "workers".*Did you mean worker\?/)
+})
+
 test('A hang-up and a reader that goes away do not end it.', async (t) => {
   const server = await serve(t, [])
   server.closeOutput()

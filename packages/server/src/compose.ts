@@ -104,7 +104,7 @@ export async function compose(
     feed,
     checkReady: () => storage.upkeep.check(),
   }
-  const { host, port, shutdownSeconds } = config.server
+  const { host, port, shutdownSeconds, roles } = config.server
   const handlers = new HandlerHost(
     { work, jobs, queues },
     { ...config.handlers, appRoot: config.paths.app, stopWithin: seconds(shutdownSeconds) },
@@ -114,12 +114,13 @@ export async function compose(
 
   // Started in this order, stopped in the reverse one, but for those on one line: they stop together, since the server can
   // only close when the dispatcher sends those home who wait for jobs.
+  const inRole = (role: (typeof roles)[number], ...parts: readonly Service[]) => (roles.includes(role) ? parts : [])
   const services: readonly (readonly Service[])[] = [
     [roster, authenticator],
-    [leadership],
-    [maintenance, clockWatch],
-    [dispatcher, http],
-    [handlers],
+    inRole('maintenance', leadership),
+    [...inRole('maintenance', maintenance), clockWatch],
+    [dispatcher, ...inRole('api', http)],
+    inRole('worker', handlers),
   ]
   return {
     http,

@@ -6,6 +6,7 @@ import { type SettingKey, settingFor, settingKeys } from '../config/settings.ts'
 const ARGUMENTS: { readonly [Key in SettingKey]?: string } = {
   'server.host': 'address',
   'server.port': 'number',
+  'server.roles': 'names',
   'paths.data': 'directory',
   'paths.app': 'directory',
   'database.url': 'url',

@@ -25,7 +25,7 @@ export async function greet({ host, out }: Session, started: Started): Promise<v
   fields(out, [
     ['key', ownKey?.made === true ? ownKey.key : null],
     [ownKey?.made === true ? 'kept in' : 'key', whereTheKeyIs(started, host)],
-    ['handlers', handlers.length === 0 ? null : handlers.map(({ queue }) => queue).join(', ')],
+    ['handlers', handlers.length === 0 ? null : namesOf(handlers)],
     ['API', `${url}/docs`],
   ])
   out.line()
@@ -35,6 +35,18 @@ export async function greet({ host, out }: Session, started: Started): Promise<v
   for (const line of [example, 'jobs show last', 'queues list']) out.line(`  ${commandLine(line, started, host)}`)
   out.line()
 }
+
+/** Says what a server does that nobody can call. */
+export function greetWithoutApi({ out }: Session, roles: readonly string[], handlers: Started['handlers']): void {
+  out.line(`${out.paint('bold', `Octoflow ${VERSION}`)} running without an API`)
+  out.line()
+  fields(out, [
+    ['roles', roles.join(', ')],
+    ['handlers', handlers.length === 0 ? null : namesOf(handlers)],
+  ])
+}
+
+const namesOf = (handlers: Started['handlers']): string => handlers.map(({ queue }) => queue).join(', ')
 
 function whereTheKeyIs(started: Started, host: Host): string {
   const { loaded, ownKey } = started

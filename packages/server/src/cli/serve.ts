@@ -17,6 +17,7 @@ export function serveCommand(command: Command, session: Session): void {
     ['octoflow serve', 'on port 5000, with its state in ./data'],
     ['octoflow serve --port 0 --data /var/lib/octoflow', 'on any free port'],
     ['octoflow serve --app . --handlers workers', 'runs the handlers in ./workers itself'],
+    ['octoflow serve --roles api,maintenance', 'leaves the handlers alone'],
   ])
   command.action((options: Options) => serve(session, options))
 }
@@ -29,7 +30,7 @@ async function serve(session: Session, options: Options): Promise<void> {
   const configFlags = readConfigFlags(options)
   const loaded = await loadConfig({ env: host.env, cwd: host.cwd, ...configFlags })
   const { config } = loaded
-  const [{ compose }, { createLogger }, { greet }, { readOrMakeKey }] = await Promise.all([
+  const [{ compose }, { createLogger }, { greet, greetWithoutApi }, { readOrMakeKey }] = await Promise.all([
     import('../compose.ts'),
     import('../logger.ts'),
     import('./greeting.ts'),
@@ -42,9 +43,13 @@ async function serve(session: Session, options: Options): Promise<void> {
   const server = await compose(config, { logger, version: VERSION, keys: ownKey === null ? [] : [ownKey.key] })
   await server.start()
   try {
-    const url = server.http.url!
-    writeServerFile(config.paths.data, { url: reachableUrl(url), pid: host.pid })
-    await greet(session, { url, loaded, configFile: configFlags.file ?? null, ownKey, handlers: server.handlers.files })
+    const { url } = server.http
+    const handlers = server.handlers.files
+    if (url === null) greetWithoutApi(session, config.server.roles, handlers)
+    else {
+      writeServerFile(config.paths.data, { url: reachableUrl(url), pid: host.pid })
+      await greet(session, { url, loaded, configFile: configFlags.file ?? null, ownKey, handlers })
+    }
     logger.info({ signal: await stopped }, 'stopping')
   } finally {
     removeServerFile(config.paths.data, host.pid)
@@ -73,5 +78,9 @@ function endOnCrash(host: Host, logger: Logger): void {
   })
 }
 
-const needsOwnKey = ({ security }: Config): boolean =>
-  !security.disabled && security.authorizationKey === null && security.apiToken === null && security.oidcIssuer === null
+const needsOwnKey = ({ server, security }: Config): boolean =>
+  server.roles.includes('api') &&
+  !security.disabled &&
+  security.authorizationKey === null &&
+  security.apiToken === null &&
+  security.oidcIssuer === null

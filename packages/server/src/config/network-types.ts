@@ -1,5 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
-import type { ValueType } from './value-types.ts'
+import { splitList, type ValueType } from './value-types.ts'
 
 const HOST_NAME = /^[a-z\d_]([a-z\d_.-]*[a-z\d_])?$/i
 
@@ -74,13 +74,6 @@ function isNetwork(item: string): boolean {
   const [, address, prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(item) ?? []
   const version = isIP(address ?? '')
   return version !== 0 && Number(prefix ?? 0) <= (version === 4 ? 32 : 128)
-}
-
-function splitList(text: string): string[] {
-  return text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
 }
 
 /** A list, or text with commas, of which every item fits. */

@@ -1,6 +1,6 @@
 import { databaseUrl } from './database-url.ts'
 import { host, origins, trustProxy, webUrl } from './network-types.ts'
-import { boolean, byteSize, integer, number, oneOf, path, port, secret, text, type ValueType } from './value-types.ts'
+import { boolean, byteSize, integer, number, oneOf, path, port, secret, someOf, text, type ValueType } from './value-types.ts'
 
 /**
  * Every setting of the server. The type of the configuration, its checks, the names of the variables, what
@@ -28,6 +28,9 @@ const setting = <Value, const Default extends NoInfer<Value> | null>(
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export const LOG_FORMATS = ['auto', 'json', 'pretty'] as const
 export const ISOLATIONS = ['inline', 'thread', 'process'] as const
+
+/** What a server does: `api` answers calls, `worker` runs handlers, `maintenance` takes part in what one server does for all. */
+export const SERVER_ROLES = ['api', 'worker', 'maintenance'] as const
 
 export const settings = {
   server: {
@@ -75,6 +78,15 @@ export const settings = {
       default: false,
       env: ['TRUST_PROXY'],
       description: 'The proxies in front of the server whose `X-Forwarded-For` is believed.',
+    }),
+    roles: setting({
+      type: someOf(SERVER_ROLES),
+      default: SERVER_ROLES,
+      flag: '--roles',
+      description:
+        'What this server does: `api` listens and answers, `worker` runs handlers, `maintenance` takes back the jobs of vanished ' +
+        'workers, carries out operations and deletes what has outlived its retention. What it leaves out, no other can do on the ' +
+        'embedded database.',
     }),
     shutdownSeconds: setting({
       type: number({ min: 0, max: 3600 }),

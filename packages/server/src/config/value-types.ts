@@ -1,4 +1,6 @@
+import { nearest } from '../lib/nearest.ts'
 import { maskCredentials } from './credentials.ts'
+import { didYouMean } from './suggest.ts'
 
 /**
  * What values a setting takes. Text from the environment and from flags is first turned into what YAML would have
@@ -62,6 +64,37 @@ export function oneOf<const Value extends string>(
     expected: `one of ${values.join(', ')}${others.length === 0 ? '' : ` (also ${others.join(', ')})`}`,
     check: (raw) => (typeof raw === 'string' ? known.get(raw.toLowerCase()) : undefined),
   }
+}
+
+/** One or more of the values, each once and in their order. */
+export function someOf<const Value extends string>(values: readonly Value[]): ValueType<readonly Value[]> {
+  const read = (raw: unknown): readonly string[] | null => {
+    const items: unknown = typeof raw === 'string' ? splitList(raw) : raw
+    const texts = Array.isArray(items) && items.every((item) => typeof item === 'string')
+    return texts ? items.map((item) => item.toLowerCase()) : null
+  }
+  return {
+    expected: `one or more of ${values.join(', ')}, separated by commas (in YAML also a list)`,
+    fromText: splitList,
+    check(raw) {
+      const items = read(raw)
+      const fits = items !== null && items.length > 0 && items.every((item) => values.some((value) => value === item))
+      return fits ? values.filter((value) => items.includes(value)) : undefined
+    },
+    misfit(raw) {
+      const wrong = read(raw)?.find((item) => !values.some((value) => value === item))
+      if (wrong === undefined) return null
+      return `names ${quote(wrong)}; expected one or more of ${values.join(', ')}.${didYouMean(nearest(wrong, values))}`
+    },
+  }
+}
+
+/** The items of a list that is given as text. */
+export function splitList(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
 }
 
 const lowerCased = <Value>(synonyms: Readonly<Record<string, Value>>): [string, Value][] =>

@@ -55,6 +55,18 @@ describe('values as text', () => {
     refuses('logging.level', 'verbose', '10', 'constructor')
   })
 
+  test('roles are some of those there are, each once, in any order and case', () => {
+    accepts('server.roles', { api: ['api'], 'Maintenance, API,api': ['api', 'maintenance'] })
+    refuses('server.roles', ',', 'gateway', 'api,workers', 'constructor')
+    const { type } = settingFor('server.roles')
+    assert.equal(
+      describeMisfit(type, ['api', 'workr']),
+      'names "workr"; expected one or more of api, worker, maintenance. Did you mean worker?',
+    )
+    assert.match(describeMisfit(type, 7), /^is 7; expected one or more of api, worker, maintenance, separated by commas/)
+    assert.match(describeMisfit(type, []), /^is \[\]; expected one or more/)
+  })
+
   test('a word is one of those that the setting knows', () => {
     accepts('logging.format', { auto: 'auto', JSON: 'json', pretty: 'pretty' })
     refuses('logging.format', 'xml')

@@ -21,7 +21,7 @@ for (const roles of ['api,worker,maintenance', 'api', 'worker', 'maintenance', '
     const config = compile(settle([layer]).values, EXAMPLES)
     const log: string[] = []
     const logger = pino({ level: 'debug' }, { write: (line) => log.push(line) })
-    const server = compose(config, { logger, version: '0', keys: [] })
+    const server = await compose(config, { logger, version: '0', keys: [] })
     await server.start()
     const leader = log.some((line) => line.includes('became leader'))
     const does = { api: server.http.url !== null, worker: server.handlers.files.length > 0, maintenance: leader }

@@ -42,7 +42,7 @@ const CALLS = [
 
 test('While the database is away, every API says so in its own form, and when to come back.', async (t) => {
   const logger = pino({ level: 'silent' })
-  const server = compose(compile(settle([layer]).values, '/'), { logger, version: '0', keys: [] })
+  const server = await compose(compile(settle([layer]).values, '/'), { logger, version: '0', keys: [] })
   const { storage, clock } = server.context.ports
   await storage.migrations.migrate({ now: clock.now() })
   const app = await buildApp(server.context, OPTIONS, logger)

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { isOctoflowError } from '../errors/octoflow-error.ts'
+import { toCommandError } from './command-error.ts'
 import { addConfigFlags, readConfigFlags } from './config-flags.ts'
-import { ExitCode } from './exit-code.ts'
 import { addExamples, addJsonOption, type JsonOption } from './options.ts'
 import { Table } from './output/table.ts'
 import type { Session } from './session.ts'
@@ -34,6 +34,6 @@ async function showConfig(session: Session, options: JsonOption): Promise<void> 
   } catch (error) {
     if (!options.json || !isOctoflowError(error, 'config_invalid')) throw error
     out.json({ settings: [], notices: [], problems: String(error.details.problems).split('\n') })
-    session.exitCode = ExitCode.config
+    session.fail(toCommandError(error))
   }
 }

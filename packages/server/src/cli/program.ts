@@ -1,8 +1,7 @@
 import { Command, CommanderError } from 'commander'
-import { isOctoflowError } from '../errors/octoflow-error.ts'
 import { VERSION } from '../version.ts'
-import { CommandError } from './command-error.ts'
-import { ExitCode, exitCodeOf } from './exit-code.ts'
+import { CommandError, toCommandError } from './command-error.ts'
+import { ExitCode } from './exit-code.ts'
 import type { Host } from './host.ts'
 import { complain } from './output/complain.ts'
 import { Session } from './session.ts'
@@ -105,18 +104,30 @@ const COMMANDS: readonly Entry[] = [
   },
 ]
 
+const HELP_HINT = 'Run the command with --help for its arguments and options.'
+
 /** Runs the command that `argv` names. @returns the exit code. */
 export async function run(argv: readonly string[], host: Host): Promise<ExitCode> {
-  const session = new Session(host)
+  const session = new Session(host, asksForJson(argv))
   try {
     const program = await createProgram(argv, session)
     await program.parseAsync([...argv], { from: 'user' })
-    return session.endedBy ?? session.exitCode
+    const { endedBy, failure } = session
+    if (endedBy !== null || failure === null) return endedBy ?? ExitCode.ok
+    // People have been told by then.
+    if (session.json) complain(session, failure)
+    return failure.exitCode
   } catch (error) {
     return session.endedBy ?? failed(error, session)
   } finally {
     session.finish()
   }
+}
+
+/** Known before the command line is understood, since that may fail. */
+function asksForJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--')
+  return argv.slice(0, end === -1 ? argv.length : end).includes('--json')
 }
 
 async function createProgram(argv: readonly string[], session: Session): Promise<Command> {
@@ -127,7 +138,7 @@ async function createProgram(argv: readonly string[], session: Session): Promise
     .exitOverride()
     .configureOutput({
       writeOut: (text) => session.out.write(text),
-      writeErr: (text) => session.err.write(text),
+      writeErr: (text) => session.json || session.err.write(text),
       outputError: (text, write) => write(`octoflow: ${plainer(text)}`),
       getOutHelpWidth: () => Math.min(120, session.out.width),
       getErrHelpWidth: () => Math.min(120, session.err.width),
@@ -136,7 +147,7 @@ async function createProgram(argv: readonly string[], session: Session): Promise
     })
     .configureHelp({ styleTitle: (title) => session.out.paint('bold', title) })
     .helpCommand(false)
-    .showHelpAfterError('Run the command with --help for its arguments and options.')
+    .showHelpAfterError(HELP_HINT)
   for (const { group, name, summary, load } of COMMANDS) {
     const command = program
       .command(name)
@@ -179,21 +190,13 @@ const plainer = (text: string): string =>
 
 const sentence = (text: string): string => text[0]!.toUpperCase() + text.slice(1)
 
-function failed(error: unknown, { err }: Session): ExitCode {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
-  if (error instanceof CommandError) {
-    complain(err, error.message, error.hint)
-    return error.exitCode
-  }
-  if (isOctoflowError(error)) {
-    complain(err, error.message, error.hint)
-    return exitCodeOf(error)
-  }
-  const reason = error instanceof Error ? error.message : String(error)
-  complain(
-    err,
-    `Something unexpected happened: ${reason}`,
-    'This is a mistake in Octoflow; please report it with the command line.',
-  )
-  return ExitCode.failed
+function failed(error: unknown, session: Session): ExitCode {
+  if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.ok
+  const failure =
+    error instanceof CommanderError
+      ? new CommandError(ExitCode.usage, plainer(error.message), HELP_HINT)
+      : toCommandError(error)
+  // Commander has told people of its errors.
+  if (session.json || !(error instanceof CommanderError)) complain(session, failure)
+  return failure.exitCode
 }

@@ -1,3 +1,4 @@
+import type { CommandError } from './command-error.ts'
 import { ExitCode, exitCodeOfSignal } from './exit-code.ts'
 import type { Host } from './host.ts'
 import { Screen } from './output/screen.ts'
@@ -5,18 +6,20 @@ import { Screen } from './output/screen.ts'
 /** What one run of the command line shares with its command. */
 export class Session {
   readonly host: Host
+  /** Whether programs read what is said: results and errors are JSON then. */
+  readonly json: boolean
   readonly out: Screen
   readonly err: Screen
-  /** How the run ends unless an error says otherwise. */
-  exitCode: ExitCode = ExitCode.ok
+  #failure: CommandError | null = null
   readonly #controller = new AbortController()
   #endedBy: ExitCode | null = null
   #interruptible = false
   #detached = false
   #finished = false
 
-  constructor(host: Host) {
+  constructor(host: Host, json: boolean) {
     this.host = host
+    this.json = json
     this.out = new Screen(host.stdout)
     this.err = new Screen(host.stderr)
     host.stdout.on('error', (error: NodeJS.ErrnoException) => this.#outputFailed(error))
@@ -41,6 +44,16 @@ export class Session {
   /** The exit code of what ended the run from outside; `null` if nothing did. */
   get endedBy(): ExitCode | null {
     return this.#endedBy
+  }
+
+  /** The first failure that was noted; `null` if nothing has failed. */
+  get failure(): CommandError | null {
+    return this.#failure
+  }
+
+  /** Notes that something has failed, while the command goes on or has said so in its result. */
+  fail(failure: CommandError): void {
+    this.#failure ??= failure
   }
 
   /** For what is meant to go on until Ctrl-C: the run has succeeded. */

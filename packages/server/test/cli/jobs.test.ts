@@ -132,7 +132,7 @@ test('jobs edit changes a pending job, retry runs a finished one again, and dele
   assert.equal((await cli.run('jobs', 'retry', '1', '--payload', '{"a":2}')).out, 'Job 1 is pending again in nobody.\n')
   const { payload, labels, state } = await cli.json<JobDetail>('jobs', 'show', '1')
   assert.deepEqual([payload, labels, state], [{ a: 2 }, {}, 'pending'])
-  assert.deepEqual(await cli.json('jobs', 'delete', '1'), { items: [{ id: 1, deleted: true }] })
+  assert.deepEqual(await cli.json('jobs', 'delete', '1'), { items: [{ id: 1, deleted: true }], failed: [] })
   assert.equal((await cli.run('jobs', 'show', '1')).code, ExitCode.notFound)
 })
 

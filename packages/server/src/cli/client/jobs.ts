@@ -10,7 +10,8 @@ export async function jobIdFor(client: ApiClient, argument: string): Promise<str
   const { value } = await client.get<Page<Job>>('/jobs', { limit: 1 })
   const [newest] = value.items
   if (newest !== undefined) return String(newest.id)
-  throw new CommandError(ExitCode.notFound, 'There is no job yet.', 'Submit one: octoflow submit greet \'{"name":"Ada"}\'')
+  const hint = 'Submit one: octoflow submit greet \'{"name":"Ada"}\''
+  throw new CommandError(ExitCode.notFound, 'There is no job yet.', hint, { code: 'job_not_found' })
 }
 
 /** Why a job has not started, in whole sentences. */

@@ -7,6 +7,7 @@ import { keyFilePath, readKeyFile } from '../../config/key-file.ts'
 import { ApiClient, connect } from '../client/api-client.ts'
 import { whyPending } from '../client/jobs.ts'
 import { pages } from '../client/pages.ts'
+import { CommandError } from '../command-error.ts'
 import { ExitCode } from '../exit-code.ts'
 import { countOf, humanSeconds } from '../output/format.ts'
 import { Progress } from '../output/progress.ts'
@@ -38,7 +39,15 @@ export async function runDemo(session: Session, options: DemoOptions): Promise<v
   const measured = await Promise.race([measure(session, client, { webhooks, finishing, say }, options), worker.untilItFails()])
   const report = await collect(client, measured)
   printReport(session, report, options)
-  if (report.completed < report.captured) session.exitCode = ExitCode.failed
+  const left = report.captured - report.completed
+  if (left > 0)
+    session.fail(
+      new CommandError(
+        ExitCode.failed,
+        `${countOf(left, 'webhook')} did not complete.`,
+        'The report tells what became of them.',
+      ),
+    )
 }
 
 /** A server of the demo's own, in a directory that is removed with it. */

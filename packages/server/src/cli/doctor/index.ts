@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { LoadedConfig } from '../../config/load.ts'
 import { isOctoflowError } from '../../errors/octoflow-error.ts'
+import { CommandError } from '../command-error.ts'
 import { addConfigFlags, readConfigFlags } from '../config-flags.ts'
 import { ExitCode } from '../exit-code.ts'
 import { addExamples, addJsonOption, type JsonOption } from '../options.ts'
@@ -33,7 +34,10 @@ async function examine(session: Session, options: JsonOption): Promise<void> {
   }
   const healthy = findings.every(({ status }) => status !== 'problem')
   if (options.json) out.json({ ok: healthy, findings })
-  if (!healthy) session.exitCode = ExitCode.failed
+  if (!healthy)
+    session.fail(
+      new CommandError(ExitCode.failed, 'Something keeps a server from working here.', 'Each finding says how to mend it.'),
+    )
 }
 
 const SIGNS: Readonly<Record<Finding['status'], readonly [sign: string, style: Style]>> = {

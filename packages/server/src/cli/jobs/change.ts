@@ -2,7 +2,6 @@ import { type ApiClient, connect } from '../client/api-client.ts'
 import type { ServerOptions } from '../client/find-server.ts'
 import { jobIdFor } from '../client/jobs.ts'
 import { CommandError } from '../command-error.ts'
-import { ExitCode } from '../exit-code.ts'
 import type { JsonOption } from '../options.ts'
 import { complain } from '../output/complain.ts'
 import { oneLine } from '../output/text.ts'
@@ -24,9 +23,10 @@ export async function changeJobs<Item>(
   options: ServerOptions & JsonOption,
   { change, tell }: Change<Item>,
 ): Promise<void> {
-  const { out, err } = session
+  const { out } = session
   const client = await connect(session, options)
   const texts: string[] = []
+  const failed: object[] = []
   for (const argument of ids) {
     try {
       const { text, value } = await change(client, await jobIdFor(client, argument))
@@ -34,9 +34,11 @@ export async function changeJobs<Item>(
       if (!options.json) out.line(oneLine(tell(value)))
     } catch (error) {
       if (!(error instanceof CommandError)) throw error
-      complain(err, error.message, error.hint)
-      if (session.exitCode === ExitCode.ok) session.exitCode = error.exitCode
+      const { code, message, hint } = error
+      failed.push({ id: argument === 'last' ? argument : Number(argument), code, message, hint })
+      if (!options.json) complain(session, error)
+      session.fail(error)
     }
   }
-  if (options.json) out.jsonText(`{"items":[${texts.join()}]}`)
+  if (options.json) out.jsonText(`{"items":[${texts.join()}],"failed":${JSON.stringify(failed)}}`)
 }

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Operation } from '@octoflow/protocol'
 import type { ApiClient } from '../client/api-client.ts'
+import { CommandError } from '../command-error.ts'
 import { ExitCode } from '../exit-code.ts'
 import type { JsonOption } from '../options.ts'
 import { count, countOf } from '../output/format.ts'
@@ -50,7 +51,10 @@ const LABELS = { retry: 'Running again', cancel: 'Cancelling', delete: 'Deleting
 
 /** One that was aborted has not done what it was asked to: exit code 1. */
 export function printOperation(session: Session, operation: Operation, { json }: JsonOption): void {
-  if (operation.state === 'aborted') session.exitCode = ExitCode.failed
+  if (operation.state === 'aborted') {
+    const hint = 'What it has done stays done; start another for the rest.'
+    session.fail(new CommandError(ExitCode.failed, `Operation ${operation.id} was aborted.`, hint))
+  }
   if (json) {
     session.out.json(operation)
     return

@@ -27,17 +27,23 @@ export async function printList<Item>(
     session.err.line(session.err.paint('dim', 'There are more: --limit 500, or --all.'))
 }
 
-/** Begins with the first page, so that an error before it leaves no half of a document. */
+/**
+ * Begins with the first page and ends with the last that came, so that an error never leaves half of a document. After one,
+ * `next` is where the rest begins.
+ */
 async function printJson({ out }: Session, pages: AsyncIterable<ReadPage<unknown>>): Promise<void> {
   let head = '{"items":['
   let separator = ''
   let next: string | null = null
-  for await (const page of pages) {
-    const items = page.texts.join()
-    out.jsonPart(items === '' ? head : head + separator + items)
-    head = ''
-    if (items !== '') separator = ','
-    next = page.next
+  try {
+    for await (const page of pages) {
+      const items = page.texts.join()
+      out.jsonPart(items === '' ? head : head + separator + items)
+      head = ''
+      if (items !== '') separator = ','
+      next = page.next
+    }
+  } finally {
+    if (head === '') out.jsonPart(`],"next":${JSON.stringify(next)}}\n`)
   }
-  out.jsonPart(`],"next":${JSON.stringify(next)}}\n`)
 }

@@ -20,6 +20,7 @@ export async function submitLines(session: Session, queue: string, file: string,
     settings: jobSettings(queue, options),
     idempotencyKey: options.idempotencyKey ?? randomUUID(),
     onFault({ line, message }) {
+      if (options.json) return
       progress.end()
       err.line(`line ${line}: ${oneLine(message)}`)
     },
@@ -33,6 +34,7 @@ export async function submitLines(session: Session, queue: string, file: string,
     }
   } catch (error) {
     progress.end()
+    if (options.json) printCounts(session, queue, intake)
     throw interruption(session, error, { file, lines, key: intake.idempotencyKey })
   }
   progress.end()
@@ -52,15 +54,18 @@ function interruption(
     return error
   }
   if (!(error instanceof CommandError)) return error
-  return new CommandError(error.exitCode, `${error.message} ${done}`, goOn, { cause: error })
+  return new CommandError(error.exitCode, `${error.message} ${done}`, goOn, { code: error.code, cause: error })
 }
 
 function report(session: Session, queue: string, intake: LineIntake, { json }: SubmitOptions): void {
   const { out } = session
-  const { created, repeated, existing, faults, ids } = intake
-  if (faults.length > 0) session.exitCode = ExitCode.failed
+  const { created, repeated, existing, faults } = intake
+  if (faults.length > 0)
+    session.fail(
+      new CommandError(ExitCode.failed, `${countOf(faults.length, 'line')} failed.`, 'The member failed names each of them.'),
+    )
   if (json) {
-    out.json({ queue, created, repeated, existing, failed: faults, ids })
+    printCounts(session, queue, intake)
     return
   }
   const parts = [
@@ -70,4 +75,8 @@ function report(session: Session, queue: string, intake: LineIntake, { json }: S
     faults.length > 0 ? `${countOf(faults.length, 'line')} failed` : '',
   ]
   out.line(`${parts.filter((part) => part !== '').join(', ')}.`)
+}
+
+function printCounts({ out }: Session, queue: string, { created, repeated, existing, faults, ids }: LineIntake): void {
+  out.json({ queue, created, repeated, existing, failed: faults, ids })
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createKey } from '../support/keys.ts'
@@ -36,19 +39,51 @@ test('worker runs a file on the jobs of its queues, in each isolation, until a s
   }
 })
 
-test('A file that cannot be used gives exit code 7 and says why, before any work is announced.', async (t) => {
+test('A file that is not there gives exit code 2, and one that cannot be used 1, before any work is announced.', async (t) => {
   const cwd = temporaryDirectory(t)
   writeFileSync(join(cwd, 'none.ts'), 'export const run = 1\n')
   writeFileSync(join(cwd, 'broken.ts'), 'export const process = (\n')
-  for (const [file, why] of [
-    ['missing.ts', /missing\.ts cannot be loaded/],
-    ['none.ts', /does not export a function named "process"\. It exports run\./],
-    ['broken.ts', /broken\.ts cannot be loaded/],
+  writeFileSync(join(cwd, 'throws.ts'), "\nthrow new Error('no database')\n")
+  writeFileSync(join(cwd, 'needs.ts'), "import './gone.ts'\n")
+  writeFileSync(join(cwd, 'exits.ts'), 'process.exit(3)\n')
+  for (const [args, expected, why] of [
+    [['missing.ts'], 2, /^octoflow: missing\.ts cannot be read: there is no such file\.\nName a TypeScript/],
+    [['.'], 2, /^octoflow: \. cannot be read: it is a directory\.\n/],
+    [['none.ts'], 1, /does not export a function named "process"\. It exports run\./],
+    [['broken.ts'], 1, /broken\.ts cannot be loaded: .+ \(\S+broken\.ts, line \d\)\n/],
+    [['throws.ts'], 1, /throws\.ts cannot be loaded: no database \(\S+throws\.ts, line 2\)\nMend the file/],
+    [['throws.ts', '--isolation', 'thread'], 1, /throws\.ts cannot be loaded: no database \(\S+throws\.ts, line 2\)\n/],
+    [['needs.ts'], 1, /needs\.ts cannot be loaded: Cannot find module '\S+gone\.ts' imported from \S+needs\.ts/],
+    [['exits.ts', '--isolation', 'process'], 1, /ended with exit code 3\.\nMend the file/],
+    [['none.ts', '-q', 'x'.repeat(300)], 2, /queues must be a list|must be the name of a queue/],
   ] as const) {
-    const { code, stdout, stderr } = await runOctoflow(t, ['worker', file, '-q', 'x', '--url', 'http://127.0.0.1:2'], { cwd })
-    assert.deepEqual([code, stdout], [7, ''], file)
+    const line = ['worker', ...args, '-q', 'x', '--url', 'http://127.0.0.1:2', '--key', 'k']
+    const { code, stdout, stderr } = await runOctoflow(t, line, { cwd })
+    assert.deepEqual([code, stdout], [expected, ''], `${args.join(' ')}: ${stderr}`)
     assert.match(stderr, why)
     assert.doesNotMatch(stderr, /\n {4}at /)
+  }
+})
+
+test('An address that cannot be one gives exit code 2; one where no Octoflow server answers, 5.', async (t) => {
+  const { server } = await startOctoflow(t)
+  const cwd = temporaryDirectory(t)
+  writeFileSync(join(cwd, 'double.ts'), HANDLER)
+  const page = createServer((_, answer) => answer.end('<html>Welcome</html>')).listen(0, '127.0.0.1')
+  t.after(() => page.close())
+  await once(page, 'listening')
+  for (const [url, expected, why] of [
+    ['nonsense', 2, /^octoflow: --url is not the address of a server\.\n/],
+    [
+      `http://127.0.0.1:${(page.address() as AddressInfo).port}`,
+      5,
+      /does not answer as an Octoflow server\..*\nName the server/,
+    ],
+    [`${server.url}/elsewhere`, 5, /answered 404 .+ check the worker’s url\.\nName the server/],
+  ] as const) {
+    const { code, stderr } = await runOctoflow(t, ['worker', 'double.ts', '-q', 'a', '--url', url, '--key', KEY], { cwd })
+    assert.equal(code, expected, stderr)
+    assert.match(stderr, why)
   }
 })
 
@@ -60,7 +95,11 @@ test('A key that may not work gives exit code 4.', async (t) => {
     const args = ['worker', 'double.ts', '-q', 'a', '--url', server.url, '--key', key]
     const { code, stderr } = await runOctoflow(t, args, { cwd })
     assert.equal(code, 4)
-    assert.match(stderr, /Give a key with the role worker/)
+    assert.match(
+      stderr,
+      key === 'wrong-key' ? /does not accept the key from --key\./ : /has the role viewer; this needs worker/,
+    )
+    assert.match(stderr, /\nGive a key with the role worker/)
   }
 })
 

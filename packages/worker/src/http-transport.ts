@@ -147,14 +147,14 @@ export class HttpTransport implements Transport {
 
   #badAnswer(cause: unknown): TransportError {
     const message = `What answers at ${this.#origin} does not answer as an Octoflow server. Check the worker’s url.`
-    return new TransportError('unavailable', 'bad_answer', message, { cause })
+    return new TransportError('misdirected', 'bad_answer', message, { cause })
   }
 
   #refusal(status: number, headers: Headers, text: string): TransportError {
     const problem = problemIn(text)
     const said =
       problem === null ? '' : ` ${[problem.detail, problem.hint].filter((part) => typeof part === 'string').join(' ')}`
-    const kind = kindOf(status, problem !== null)
+    const kind = kindOf(status, problem?.code ?? null)
     const code = problem?.code ?? `http_${status}`
     const message = `${this.#origin} answered ${status} (${code}).${said === '' ? HINTS[kind] : said}`
     return new TransportError(kind, code, message, { retryAfterMs: retryAfterMs(headers['retry-after']) })
@@ -170,11 +170,14 @@ const HINTS: Readonly<Record<TransportErrorKind, string>> = {
   unavailable: '',
 }
 
-function kindOf(status: number, fromOctoflow: boolean): TransportErrorKind {
+/** @param problem the code that an Octoflow server gave; `null` if none did. */
+function kindOf(status: number, problem: string | null): TransportErrorKind {
   if (status === 401 || status === 403) return 'refused'
   if (status >= 500 || status === 408 || status === 425 || status === 429) return 'unavailable'
+  // A server that does not know the routes of workers is not the one that was meant, or not under this path.
+  if (problem === 'not_found') return 'misdirected'
   // A proxy may judge the size and form of what it passes on; with anything else it speaks for itself.
-  if (fromOctoflow || status === 400 || status === 413 || status === 422) return 'rejected'
+  if (problem !== null || status === 400 || status === 413 || status === 422) return 'rejected'
   return 'misdirected'
 }
 

@@ -24,6 +24,16 @@ async function importModule(href: string, path: string): Promise<Record<string, 
   try {
     return await import(href)
   } catch (error) {
-    throw new WorkerError('module_invalid', `The module ${path} cannot be loaded: ${messageOf(error)}`, { cause: error })
+    const message = `The module ${path} cannot be loaded: ${messageOf(error)}${placeOf(error)}`
+    throw new WorkerError('module_invalid', message, { cause: error })
   }
+}
+
+/** The line of the user's code that the error comes from, as far as its stack tells. */
+function placeOf(error: unknown): string {
+  const stack = error instanceof Error ? (error.stack ?? '') : ''
+  // With the place itself where TypeScript cannot be parsed, else with a frame of a file among those of Node's own modules.
+  const [, file, line] = /^(\S+):(\d+)\n/.exec(stack) ?? /(file:[^\s()]+?):(\d+)/.exec(stack) ?? []
+  if (file === undefined) return ''
+  return ` (${file.startsWith('file:') ? fileURLToPath(file) : file}, line ${line})`
 }

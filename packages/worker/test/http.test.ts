@@ -206,7 +206,8 @@ const ANSWERS = [
   { status: 404, body: { code: 'job_not_found' }, kind: 'rejected', code: 'job_not_found' },
   { status: 404, body: {}, kind: 'misdirected', code: 'http_404' },
   { status: 302, body: {}, kind: 'misdirected', code: 'http_302' },
-  { status: 200, body: { hello: 'world' }, kind: 'unavailable', code: 'bad_answer' },
+  { status: 404, body: { code: 'not_found' }, kind: 'misdirected', code: 'not_found' },
+  { status: 200, body: { hello: 'world' }, kind: 'misdirected', code: 'bad_answer' },
 ] as const
 
 for (const { status, body, kind, code, ...more } of ANSWERS)

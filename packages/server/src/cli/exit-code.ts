@@ -16,7 +16,7 @@ export const ExitCode = {
   unreachable: 5,
   /** The state of things does not allow it, or not now. */
   conflict: 6,
-  /** The configuration or the data directory keeps the server from starting. */
+  /** The configuration does not fit, or what the server starts with keeps it from starting. */
   config: 7,
   /** Ended by Ctrl-C. */
   interrupted: 130,

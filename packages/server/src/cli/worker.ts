@@ -1,5 +1,8 @@
+import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { ISOLATIONS } from '../config/settings.ts'
+import { describeFailure, whyUnreadable } from '../config/text-file.ts'
+import { keyRefused } from './client/api-errors.ts'
 import { findServer, type ServerOptions, shownPath } from './client/find-server.ts'
 import { CommandError } from './command-error.ts'
 import { ExitCode } from './exit-code.ts'
@@ -39,17 +42,21 @@ export function workerCommand(command: Command, session: Session): void {
 async function work(session: Session, file: string, options: Options): Promise<void> {
   const { host, out } = session
   session.detach()
-  const [{ TransportError, Worker, WorkerError }, { url, key }] = await Promise.all([
+  const path = resolve(host.cwd, file)
+  const reason = whyUnreadable(path)
+  if (reason !== null) throw new CommandError(ExitCode.usage, `${file} cannot be read: ${describeFailure(reason)}.`, NAME_FILE)
+  const [{ TransportError, Worker, WorkerError }, address] = await Promise.all([
     import('@octoflow/worker'),
     findServer(host, options),
   ])
+  const { url, key } = address
   const queues = options.queue.join(', ')
   try {
     const worker = new Worker({
       url,
       authorizationKey: key ?? undefined,
       queues: options.queue,
-      process: file,
+      process: path,
       isolation: options.isolation,
       concurrency: options.concurrency,
       leaseSeconds: options.lease,
@@ -64,15 +71,22 @@ async function work(session: Session, file: string, options: Options): Promise<v
     await ended
     out.line('The worker has ended; it holds no jobs.')
   } catch (error) {
-    if (error instanceof TransportError)
-      throw new CommandError(CODES[error.kind], error.message, HINTS[error.kind], { cause: error })
     if (!(error instanceof WorkerError)) throw error
-    const code = error.code === 'options_invalid' ? ExitCode.usage : ExitCode.config
-    throw new CommandError(code, error.message, '', { cause: error })
+    const { code, message } = error
+    if (error instanceof TransportError) {
+      const shown = code === 'unauthorized' ? keyRefused(address) : message
+      throw new CommandError(EXIT_CODES[error.kind], shown, HINTS[error.kind], { code, cause: error })
+    }
+    if (code === 'options_invalid') throw new CommandError(ExitCode.usage, message, HELP, { code, cause: error })
+    throw new CommandError(ExitCode.failed, message, MEND_FILE, { code, cause: error })
   }
 }
 
-const CODES = {
+const NAME_FILE = 'Name a TypeScript or JavaScript file that exports a function named process.'
+const MEND_FILE = 'Mend the file; nothing was taken from the server yet.'
+const HELP = '`octoflow worker --help` tells what fits.'
+
+const EXIT_CODES = {
   refused: ExitCode.denied,
   rejected: ExitCode.failed,
   misdirected: ExitCode.unreachable,

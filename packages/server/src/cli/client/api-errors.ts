@@ -7,12 +7,10 @@ import type { ServerAddress } from './find-server.ts'
 /** An answer of the server that is an error. */
 export class RefusedError extends CommandError {
   readonly status: number
-  readonly code: string
 
   constructor(status: number, code: string, message: string, hint: string) {
-    super(exitCodeOfStatus(status), message, hint)
+    super(exitCodeOfStatus(status), message, hint, { code })
     this.status = status
-    this.code = code
   }
 }
 
@@ -22,21 +20,19 @@ export function refused(address: ServerAddress, status: number, text: string): C
   if (problem === null) return misdirected(address, status)
   const { code, detail, hint } = problem
   if (code !== 'unauthorized') return new RefusedError(status, code, detail, HINTS[code] ?? hint)
-  const { url, key, keyFrom } = address
-  if (key === null)
-    return new RefusedError(
-      status,
-      code,
-      `The server at ${url} asks for a key, and none was found.`,
-      'Give one with --key or OCTOFLOW_KEY. The server says at its start where its own key lies; --data names its data directory.',
-    )
-  return new RefusedError(
-    status,
-    code,
-    `The server at ${url} does not accept the key from ${keyFrom}.`,
-    'Give another with --key or OCTOFLOW_KEY. The server says at its start where its own key lies; `octoflow keys create` makes more.',
-  )
+  return new RefusedError(status, code, keyRefused(address), address.key === null ? GIVE_KEY : GIVE_ANOTHER_KEY)
 }
+
+/** What it means that the server accepts no credential. */
+export const keyRefused = ({ url, key, keyFrom }: ServerAddress): string =>
+  key === null
+    ? `The server at ${url} asks for a key, and none was found.`
+    : `The server at ${url} does not accept the key from ${keyFrom}.`
+
+const GIVE_KEY =
+  'Give one with --key or OCTOFLOW_KEY. The server says at its start where its own key lies; --data names its data directory.'
+const GIVE_ANOTHER_KEY =
+  'Give another with --key or OCTOFLOW_KEY. The server says at its start where its own key lies; `octoflow keys create` makes more.'
 
 /** Where the server's own hint names a route, the command. */
 const HINTS: { readonly [Code in ErrorCode]?: string } & Readonly<Record<string, string>> = {

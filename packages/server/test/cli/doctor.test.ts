@@ -68,6 +68,34 @@ test('A problem is shown with how to mend it, and gives exit code 1.', async (t)
   assert.match(out, /\n✗ data directory {2}\S+ cannot be used: .* is not a directory\.\n {18}→ Make it a directory/)
 })
 
+test('Of a data directory that cannot be used, no line says that all is well with what would lie in it.', async (t) => {
+  const file = site(t)
+  writeFileSync(file.path('data'), 'a file')
+  const below = site(t, { DATA_PATH: 'file/below' })
+  writeFileSync(below.path('file'), 'a file')
+  for (const [cli, reason] of [
+    [file, /data is not a directory/],
+    [below, /file is not a directory/],
+  ] as const) {
+    const { code, findings } = await examine(cli)
+    assert.equal(code, ExitCode.failed)
+    for (const check of ['data directory', 'database', 'keys']) {
+      const [finding, ...more] = findings.filter((candidate) => candidate.check === check)
+      assert.deepEqual([finding?.status, more], ['problem', []], `${check}: ${finding?.message}`)
+      assert.match(finding!.message, reason)
+    }
+  }
+  assert.deepEqual(readdirSync(below.cwd), ['file'])
+})
+
+test('What does not lie in a data directory that cannot be used is looked at for itself.', async (t) => {
+  const cli = site(t, { AUTHORIZATION_KEY: KEY })
+  writeFileSync(cli.path('data'), 'a file')
+  const { findings } = await examine(cli, '--database-url', `sqlite:${cli.path('other.db')}`)
+  const status = (check: string): unknown => findings.find((finding) => finding.check === check)?.status
+  assert.deepEqual(['data directory', 'database', 'keys'].map(status), ['problem', 'ok', 'ok'])
+})
+
 test('Node.js must be new enough.', () => {
   assert.deepEqual(
     ['24.12.0', '26.0.0'].map((version) => checkNode(version).status),

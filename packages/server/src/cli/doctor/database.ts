@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Config } from '../../config/compile.ts'
 import { MEMORY } from '../../config/database-url.ts'
@@ -7,6 +8,7 @@ import { humanDuration, MILLISECOND, MINUTE } from '../../lib/time.ts'
 import { Database } from '../../storage/drivers/sqlite/database.ts'
 import { SqliteMigrations } from '../../storage/drivers/sqlite/migrations.ts'
 import { bytes } from '../output/format.ts'
+import { existing, whyUnwritable } from './data-directory.ts'
 import { type Finding, ok, problem, reasonOf, warning } from './finding.ts'
 
 const CHECK = 'database'
@@ -19,14 +21,20 @@ export async function checkDatabase({ database: { driver, url } }: Config): Prom
   if (driver !== 'sqlite') return [ofError(new OctoflowError('database_unsupported', { url: `${driver}://…` }))]
   if (url === MEMORY)
     return [warning(CHECK, 'is in memory: nothing outlives the server.', 'Leave --database-url out, or name a file with it.')]
-  const file = statSync(url, { throwIfNoEntry: false })
-  if (file === undefined) return [ok(CHECK, `${url} (made at the first start)`)]
   try {
+    const file = existing(url)
+    if (file === null) return [missing(url)]
     if (!file.isFile()) throw new Error('it is not a file')
     return [await inspect(url), ...sizes(url, file.size), ...writtenInFuture(url)]
   } catch (error) {
     return [unreadable(url, error)]
   }
+}
+
+function missing(path: string): Finding {
+  const reason = whyUnwritable(dirname(path))
+  if (reason === null) return ok(CHECK, `${path} (made at the first start)`)
+  return problem(CHECK, `${path} cannot be made: ${reason}.`, 'Make its directory one that the server can write to.')
 }
 
 async function inspect(path: string): Promise<Finding> {

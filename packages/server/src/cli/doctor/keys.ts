@@ -1,8 +1,9 @@
-import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Config } from '../../config/compile.ts'
 import { keyFilePath, readKeyFile } from '../../config/key-file.ts'
 import { describeMisfit, secret } from '../../config/value-types.ts'
 import type { Host } from '../host.ts'
+import { existing, whyUnwritable } from './data-directory.ts'
 import { type Finding, ok, problem, reasonOf, warning } from './finding.ts'
 
 const CHECK = 'keys'
@@ -17,29 +18,35 @@ export function* checkKeys({ security, paths: { data } }: Config, { platform }: 
   }
   const configured = security.authorizationKey !== null || security.apiToken !== null || security.oidcIssuer !== null
   const path = keyFilePath(data)
-  const file = statSync(path, { throwIfNoEntry: false })
-  if (file === undefined) {
-    yield ok(CHECK, configured ? 'as configured' : `made at the first start, in ${path}`)
-    return
+  try {
+    const file = existing(path)
+    if (file === null) {
+      yield configured ? ok(CHECK, 'as configured') : missing(path)
+      return
+    }
+    // Windows knows no such modes.
+    if ((file.mode & TOO_OPEN) !== 0 && platform !== 'win32')
+      yield problem(
+        CHECK,
+        `${path} can be read by others.`,
+        `Make it yours alone: chmod 600 ${path}. Who may have read it has the key.`,
+      )
+    yield contentFinding(path, configured)
+  } catch (error) {
+    yield problem(CHECK, `${path} cannot be read: ${reasonOf(error)}.`, 'Make it readable for the user that runs the server.')
   }
-  // Windows knows no such modes.
-  if ((file.mode & TOO_OPEN) !== 0 && platform !== 'win32')
-    yield problem(
-      CHECK,
-      `${path} can be read by others.`,
-      `Make it yours alone: chmod 600 ${path}. Who may have read it has the key.`,
-    )
-  yield contentFinding(path, configured)
+}
+
+function missing(path: string): Finding {
+  const reason = whyUnwritable(dirname(path))
+  if (reason === null) return ok(CHECK, `made at the first start, in ${path}`)
+  return problem(CHECK, `None is there, and none can be made in ${path}: ${reason}.`, 'Mend the data directory first.')
 }
 
 function contentFinding(path: string, configured: boolean): Finding {
-  try {
-    const key = readKeyFile(path)
-    if (key === null) return ok(CHECK, `${path} is empty; a key is made at the next start`)
-    if (secret.check(key) === undefined)
-      return problem(CHECK, `The key in ${path} ${describeMisfit(secret, key)}`, `Remove ${path}.`)
-    return ok(CHECK, configured ? `as configured; ${path} is not used` : path)
-  } catch (error) {
-    return problem(CHECK, `${path} cannot be read: ${reasonOf(error)}.`, 'Make it readable for the user that runs the server.')
-  }
+  const key = readKeyFile(path)
+  if (key === null) return ok(CHECK, `${path} is empty; a key is made at the next start`)
+  if (secret.check(key) === undefined)
+    return problem(CHECK, `The key in ${path} ${describeMisfit(secret, key)}`, `Remove ${path}.`)
+  return ok(CHECK, configured ? `as configured; ${path} is not used` : path)
 }

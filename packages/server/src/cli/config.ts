@@ -29,6 +29,7 @@ async function showConfig(session: Session, options: JsonOption): Promise<void> 
       { title: 'SETTING', value: ({ key }) => key },
       { title: 'VALUE', value: ({ value }) => value, flexible: true },
       { title: 'FROM', value: ({ source }) => source, style: ({ source }) => (source === 'default' ? 'dim' : 'green') },
+      { title: 'OVERRIDES', value: ({ overrides }) => overrides.join(', '), optional: 1 },
     ]).rows(settings)
     for (const notice of notices) err.line(`${err.paint('yellow', 'note:')} ${notice}`)
   } catch (error) {

@@ -9,6 +9,8 @@ export interface ConfigRow {
   /** The value in force, for people: secrets and passwords are `***`. */
   readonly value: string
   readonly source: string
+  /** The places that give another value, and are overridden. */
+  readonly overrides: readonly string[]
 }
 
 export function describe(config: Config, origins: Origins): readonly ConfigRow[] {
@@ -16,6 +18,7 @@ export function describe(config: Config, origins: Origins): readonly ConfigRow[]
     key,
     value: showSetting(settingFor(key), valueIn(config, key)),
     source: origins[key].source,
+    overrides: origins[key].overridden,
   }))
 }
 

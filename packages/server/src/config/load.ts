@@ -3,7 +3,7 @@ import { OctoflowError } from '../errors/octoflow-error.ts'
 import { type Config, compile, contradictions, deepFreeze } from './compile.ts'
 import { CONFIG_FILE, readConfigFile } from './config-file.ts'
 import { type Flags, readFlags } from './flags.ts'
-import { type Origins, settle } from './settle.ts'
+import { type Given, notUsed, type Origins, settle } from './settle.ts'
 import { readStandIns, standInNotices } from './stand-ins.ts'
 import { envFileVariables, environmentVariables, misspeltVariables, readVariables, variableNotices } from './variables.ts'
 
@@ -29,13 +29,15 @@ export interface LoadedConfig {
  */
 export async function loadConfig({ env, flags, cwd, file }: ConfigSources): Promise<LoadedConfig> {
   const environment = environmentVariables(env)
-  const given = [readVariables(environment), readFlags(flags)]
+  const fromEnvironment = readVariables(environment)
+  const given = [fromEnvironment, readFlags(flags)]
 
   // Each file lies where the sources read before it say. An APP_PATH in `.env` moves the app's root, but no second
   // `.env` is read from there.
   const { app } = settle(given).values.paths
   const envFile = envFileVariables(resolve(cwd, app, '.env'))
-  given.unshift(readVariables(envFile.variables))
+  const fromEnvFile = readVariables(envFile.variables)
+  given.unshift(fromEnvFile)
 
   const { data } = settle(given).values.paths
   const configFile =
@@ -56,6 +58,23 @@ export async function loadConfig({ env, flags, cwd, file }: ConfigSources): Prom
     ...contradictions(config, origins),
   ]
   if (all.length > 0) throw new OctoflowError('config_invalid', { problems: all.join('\n') })
-  const notices = [...variableNotices(variables), ...standInNotices(standIns.given, origins)]
+  const notices = [
+    ...variableNotices(variables),
+    ...standInNotices(standIns.given, origins),
+    ...aliasNotices(fromEnvFile, fromEnvironment, origins),
+  ]
   return deepFreeze({ config, origins, notices })
+}
+
+/**
+ * A sentence for every variable of `.env` that the environment overrides under another name. Under the same one that is
+ * what the environment is for; under another, an old name is likely forgotten in one of the places.
+ */
+function aliasNotices(envFile: readonly Given[], environment: readonly Given[], origins: Origins): readonly string[] {
+  const sources = environment.map(({ source }) => source)
+  const names = environment.map(({ name }) => name)
+  return envFile
+    .filter(({ key, name, source }) => origins[key].overridden.includes(source) && !names.includes(name))
+    .filter(({ key }) => sources.includes(origins[key].source))
+    .map((item) => notUsed(item, origins))
 }

@@ -13,8 +13,8 @@ const INTRODUCTION = `# Configuration
 
 Generated from \`packages/server/src/config/settings.ts\` by \`npm run docs\`.
 
-Everything has a default; a first start needs no configuration at all. \`octoflow config\` prints every value in force and
-where it came from.
+Everything has a default; a first start needs no configuration at all. \`octoflow config\` prints every value in force,
+where it came from and what it overrides.
 
 ## Where values come from
 
@@ -40,7 +40,8 @@ Every setting has a variable of its own, \`OCTOFLOW_\` and the setting’s name:
 \`server.bodyLimit\`. A variable with this prefix that is no setting stops the start, since it is most likely misspelt;
 \`OCTOFLOW_URL\` and \`OCTOFLOW_KEY\` belong to the command line, and what Kubernetes sets for a service of that name, such as
 \`OCTOFLOW_PORT=tcp://10.0.0.7:5000\`, is left alone. An empty variable counts as not set. Two variables that give one setting
-different values in the same place stop the start. All problems are reported at once.
+different values in the same place stop the start; one in \`.env\` that the environment overrides under another name is told in
+the log. All problems are reported at once.
 
 In variables and flags, lists are separated by commas, and true and false may also be written 1, yes, on and 0, no, off.`
 

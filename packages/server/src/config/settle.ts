@@ -24,6 +24,8 @@ export interface Origin {
   readonly value: unknown
   /** `default`, or the place it stands at. */
   readonly source: string
+  /** The places that give another value and are overridden by this one, the one of the greatest precedence first. */
+  readonly overridden: readonly string[]
 }
 
 export type Origins = Readonly<Record<SettingKey, Origin>>
@@ -43,14 +45,21 @@ export function settle(layers: readonly (readonly Given[])[]): Settled {
   const problems: string[] = []
   const origins = new Map<string, Origin>()
   for (const layer of layers) {
-    for (const [key, { value, given }] of settleLayer(layer, problems)) origins.set(key, { value, source: given.source })
+    for (const [key, { value, given }] of settleLayer(layer, problems))
+      origins.set(key, { value, source: given.source, overridden: overriddenBy(value, origins.get(key)) })
   }
-  const originOf = (key: SettingKey): Origin => origins.get(key) ?? { value: settingFor(key).default, source: 'default' }
+  const originOf = (key: SettingKey): Origin =>
+    origins.get(key) ?? { value: settingFor(key).default, source: 'default', overridden: [] }
   return {
     values: valuesFrom((key) => originOf(key).value),
     origins: Object.fromEntries(settingKeys.map((key) => [key, originOf(key)])) as Origins,
     problems,
   }
+}
+
+function overriddenBy(value: unknown, earlier: Origin | undefined): readonly string[] {
+  if (earlier === undefined) return []
+  return isDeepStrictEqual(earlier.value, value) ? earlier.overridden : [earlier.source, ...earlier.overridden]
 }
 
 interface Checked {
@@ -81,3 +90,7 @@ function describeConflict(a: Checked, b: Checked): string {
   const names = `${a.given.name} and ${b.given.name}`
   return `${a.given.source}, ${b.given.source}: ${names} give ${key} different values${shown}. Remove one of them.`
 }
+
+/** A sentence about what is given in vain. */
+export const notUsed = ({ key, name, source }: Given, origins: Origins): string =>
+  `${source}: ${name} is not used, since ${origins[key].source} gives ${key}.`

@@ -1,6 +1,6 @@
 import { assembleUrl } from './database-url.ts'
 import { host as hostType } from './network-types.ts'
-import type { Given, Origins, Reading } from './settle.ts'
+import { type Given, notUsed, type Origins, type Reading } from './settle.ts'
 import { boolean, describeMisfit, integer, type ValueType } from './value-types.ts'
 import { sourceOf, type Variables } from './variables.ts'
 
@@ -13,9 +13,7 @@ export function readStandIns(variables: Variables): Reading {
 
 /** A sentence for every one that does nothing, since its setting is given elsewhere. */
 export const standInNotices = (given: readonly Given[], origins: Origins): readonly string[] =>
-  given
-    .filter(({ key, source }) => origins[key].source !== source)
-    .map(({ key, name, source }) => `${source}: ${name} is not used, since ${origins[key].source} gives ${key}.`)
+  given.filter(({ key, source }) => origins[key].source !== source).map((item) => notUsed(item, origins))
 
 function databaseParts(variables: Variables, problems: string[]): Given | null {
   if (!variables.has('DB_HOST')) return null

@@ -17,7 +17,7 @@ test('config prints every setting, its value and where it comes from; secrets ar
   writeFileSync(cli.path('data', 'octoflow.yml'), 'server:\n  port: 6000\n')
   const { code, out } = await cli.run('config', '--host', '127.0.0.2')
   assert.equal(code, ExitCode.ok)
-  assert.match(out, /^SETTING +VALUE +FROM\n/)
+  assert.match(out, /^SETTING +VALUE +FROM +OVERRIDES\n/)
   assert.match(out, /\nserver\.host +127\.0\.0\.2 +--host\n/)
   assert.match(out, /\nserver\.port +6000 +.*octoflow\.yml line 2\n/)
   assert.match(out, /\nsecurity\.authorizationKey .* AUTHORIZATION_KEY in the environment\n/)

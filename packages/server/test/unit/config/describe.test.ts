@@ -14,12 +14,32 @@ test('every setting is listed in its order, with its value and where it came fro
     settingKeys,
   )
   const row = (key: string) => rows.find((candidate) => candidate.key === key)
-  assert.deepEqual(row('server.port'), { key: 'server.port', value: '0', source: '--port' })
-  assert.deepEqual(row('server.bodyLimit'), { key: 'server.bodyLimit', value: '500 KiB', source: '.env line 1' })
+  assert.deepEqual(row('server.port'), { key: 'server.port', value: '0', source: '--port', overrides: [] })
+  const limit = { key: 'server.bodyLimit', value: '500 KiB', source: '.env line 1', overrides: [] }
+  assert.deepEqual(row('server.bodyLimit'), limit)
   assert.equal(row('server.corsOrigins')?.value, 'https://a.example, https://b.example')
   assert.equal(row('server.trustProxy')?.value, 'false')
   assert.equal(row('handlers.directory')?.value, path('workers'))
-  assert.deepEqual(row('database.url'), { key: 'database.url', value: `sqlite:${path('data/octoflow.db')}`, source: 'default' })
+  const file = `sqlite:${path('data/octoflow.db')}`
+  assert.deepEqual(row('database.url'), { key: 'database.url', value: file, source: 'default', overrides: [] })
+})
+
+test('a setting that several places give, under whatever names, says which counts and which it overrides', async (t) => {
+  const { load } = workspace(t, { '.env': 'DRUMPLER_PORT=2', 'data/octoflow.yml': 'server:\n  port: 1' })
+  const overrides = async (sources: Parameters<typeof load>[0]) => {
+    const { config, origins } = await load(sources)
+    const { value, source, overrides } = describe(config, origins).find(({ key }) => key === 'server.port')!
+    return [value, source, overrides]
+  }
+  const [file, envFile, env] = ['octoflow.yml line 2', '.env line 1', 'PORT in the environment']
+  assert.deepEqual(await overrides({}), ['2', envFile, [file]])
+  assert.deepEqual(await overrides({ env: { PORT: '3' } }), ['3', env, [envFile, file]])
+  assert.deepEqual(await overrides({ env: { PORT: '2' } }), ['2', env, [file]], 'the same value is not overridden')
+  assert.deepEqual(await overrides({ env: { PORT: '3' }, flags: { 'server.port': '4' } }), [
+    '4',
+    '--port',
+    [env, envFile, file],
+  ])
 })
 
 test('what is not set is listed as what that comes down to', async (t) => {

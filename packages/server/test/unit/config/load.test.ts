@@ -50,7 +50,7 @@ test('octoflow.yml, .env, the environment and flags each win over those before',
   const file = await workspace(t, { [IN_DATA]: '# mine\nserver:\n  port: 1001\n' }).load()
   assert.deepEqual(
     [file.config.server.port, file.origins['server.port']],
-    [1001, { value: 1001, source: 'octoflow.yml line 3' }],
+    [1001, { value: 1001, source: 'octoflow.yml line 3', overridden: [] }],
   )
   const envFile = await load()
   assert.deepEqual([envFile.config.server.port, envFile.origins['server.port'].source], [1002, '.env line 3'])

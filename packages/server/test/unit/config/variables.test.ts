@@ -164,6 +164,18 @@ describe('the .env file', () => {
     const { config, origins } = await load({ env: { LOGGING_LEVEL: 'error' } })
     assert.deepEqual([config.logging.level, origins['logging.level'].source], ['error', 'LOGGING_LEVEL in the environment'])
   })
+
+  test('what the environment overrides under another name is a notice, since one of the two is likely forgotten', async (t) => {
+    const { load } = workspace(t, { '.env': '\nDRUMPLER_PORT=1\nLOGGING_LEVEL=debug' })
+    const notices = async (env: Record<string, string>, port?: string) =>
+      (await load({ env, flags: { 'server.port': port } })).notices
+    assert.deepEqual(await notices({ PORT: '2', LOGGING_LEVEL: 'error' }), [
+      '.env line 2: DRUMPLER_PORT is not used, since PORT in the environment gives server.port.',
+    ])
+    assert.deepEqual(await notices({ PORT: '1' }), [], 'the same value')
+    assert.deepEqual(await notices({ DRUMPLER_PORT: '2' }), [], 'the same name')
+    assert.deepEqual(await notices({ PORT: '2' }, '3'), [], 'a flag overrides both')
+  })
 })
 
 describe('variables without effect', () => {

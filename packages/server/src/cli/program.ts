@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../version.ts'
-import { CommandError, toCommandError } from './command-error.ts'
+import { CommandError } from './command-error.ts'
 import { ExitCode } from './exit-code.ts'
 import type { Host } from './host.ts'
 import { complain } from './output/complain.ts'
@@ -118,7 +118,7 @@ export async function run(argv: readonly string[], host: Host): Promise<ExitCode
     if (session.json) complain(session, failure)
     return failure.exitCode
   } catch (error) {
-    return session.endedBy ?? failed(error, session)
+    return session.endedBy ?? (await failed(error, session))
   } finally {
     session.finish()
   }
@@ -190,13 +190,15 @@ const plainer = (text: string): string =>
 
 const sentence = (text: string): string => text[0]!.toUpperCase() + text.slice(1)
 
-function failed(error: unknown, session: Session): ExitCode {
+async function failed(error: unknown, session: Session): Promise<ExitCode> {
   if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.ok
-  const failure =
-    error instanceof CommanderError
-      ? new CommandError(ExitCode.usage, plainer(error.message), HELP_HINT)
-      : toCommandError(error)
+  const failure = await toFailure(error, session)
   // Commander has told people of its errors.
   if (session.json || !(error instanceof CommanderError)) complain(session, failure)
   return failure.exitCode
+}
+
+function toFailure(error: unknown, session: Session): CommandError | Promise<CommandError> {
+  if (error instanceof CommanderError) return new CommandError(ExitCode.usage, plainer(error.message), HELP_HINT)
+  return error instanceof CommandError ? error : session.explain(error)
 }

@@ -1,4 +1,4 @@
-import type { CommandError } from './command-error.ts'
+import { type CommandError, toCommandError } from './command-error.ts'
 import { ExitCode, exitCodeOfSignal } from './exit-code.ts'
 import type { Host } from './host.ts'
 import { Screen } from './output/screen.ts'
@@ -10,6 +10,8 @@ export class Session {
   readonly json: boolean
   readonly out: Screen
   readonly err: Screen
+  /** What to say of an error that the command did not expect. */
+  explain: (error: unknown) => Promise<CommandError> = async (error) => toCommandError(error)
   #failure: CommandError | null = null
   readonly #controller = new AbortController()
   #endedBy: ExitCode | null = null

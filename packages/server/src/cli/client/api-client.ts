@@ -1,6 +1,8 @@
+import type { Me } from '@octoflow/protocol'
 import { VERSION } from '../../version.ts'
+import { type CommandError, toCommandError } from '../command-error.ts'
 import type { Session } from '../session.ts'
-import { misdirected, refused, unreachable } from './api-errors.ts'
+import { misdirected, ofAnotherVersion, refused, unreachable } from './api-errors.ts'
 import { findServer, type ServerAddress, type ServerOptions } from './find-server.ts'
 import { readEventStream, type ServerEvent } from './server-events.ts'
 
@@ -23,6 +25,9 @@ interface Call {
 
 /** A server that does not answer for so long is given up. */
 const ANSWER_WITHIN_MS = 60_000
+
+/** Tells who one is, and what the server is. */
+const WHO = '/me'
 
 const USER_AGENT = `octoflow-cli/${VERSION}`
 
@@ -62,13 +67,18 @@ export class ApiClient {
     } catch (error) {
       throw this.#failure(error)
     }
-    if (!response.ok) throw refused(this.address, response.status, text)
+    if (!response.ok) throw await this.#refused(response.status, text, call)
     if (text === '') return { status: response.status, text: 'null', value: null as Value }
-    try {
-      return { status: response.status, text, value: JSON.parse(text) as Value }
-    } catch {
-      throw misdirected(this.address, response.status)
-    }
+    const value = objectIn(text)
+    if (value === null) throw misdirected(this.address, response.status)
+    return { status: response.status, text, value: value as Value }
+  }
+
+  /** What to say of an error that nobody foresaw: a server of another version may have answered what none of ours does. */
+  async explain(error: unknown): Promise<CommandError> {
+    const known = toCommandError(error)
+    const version = await this.#otherVersion()
+    return version === null ? known : ofAnotherVersion(this.address, version, known.message, known.code)
   }
 
   /**
@@ -104,6 +114,22 @@ export class ApiClient {
     }
   }
 
+  async #refused(status: number, text: string, { path }: Call): Promise<CommandError> {
+    const error = refused(this.address, status, text)
+    const unserved = error.code === 'not_found' || error.code === 'method_not_allowed'
+    return unserved && path !== WHO ? this.explain(error) : error
+  }
+
+  /** The server's version if it is not that of this command line; `null` if it is, or is not known. */
+  async #otherVersion(): Promise<string | null> {
+    try {
+      const { value } = await this.get<Partial<Me>>(WHO)
+      return value.server === undefined || value.server.version === VERSION ? null : value.server.version
+    } catch {
+      return null
+    }
+  }
+
   #failure(error: unknown): unknown {
     return this.#signal.aborted ? error : unreachable(this.address, error)
   }
@@ -111,7 +137,19 @@ export class ApiClient {
 
 /** The server that a command's options lead to. */
 export async function connect(session: Session, options: ServerOptions): Promise<ApiClient> {
-  return new ApiClient(await findServer(session.host, options), session.signal)
+  const client = new ApiClient(await findServer(session.host, options), session.signal)
+  session.explain = (error) => client.explain(error)
+  return client
+}
+
+/** @returns `null` for what is no JSON object, as every answer is. */
+function objectIn(text: string): object | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && !Array.isArray(value) ? value : null
+  } catch {
+    return null
+  }
 }
 
 function withQuery(path: string, query: Query): string {

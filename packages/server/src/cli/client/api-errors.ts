@@ -1,5 +1,6 @@
 import type { Problem } from '@octoflow/protocol'
 import type { ErrorCode } from '../../errors/catalogue.ts'
+import { VERSION } from '../../version.ts'
 import { CommandError } from '../command-error.ts'
 import { ExitCode, exitCodeOfStatus } from '../exit-code.ts'
 import type { ServerAddress } from './find-server.ts'
@@ -43,14 +44,32 @@ const HINTS: { readonly [Code in ErrorCode]?: string } & Readonly<Record<string,
   job_finished: 'A finished job keeps its outcome; `octoflow jobs retry` runs it again.',
 }
 
+/** How proxies say that what lies behind them does not answer. */
+const OF_PROXIES: readonly number[] = [502, 503, 504]
+
 /** Something answers, but not as Octoflow would. */
 export function misdirected({ url, urlFrom }: ServerAddress, status: number): CommandError {
+  if (OF_PROXIES.includes(status))
+    return new CommandError(
+      ExitCode.unreachable,
+      `What answers at ${url} (from ${urlFrom}) is a proxy that reaches no server: status ${status}.`,
+      'Look whether the server runs, and whether the proxy leads to it; or name another with --url or OCTOFLOW_URL.',
+    )
   return new CommandError(
     ExitCode.unreachable,
     `What answers at ${url} (from ${urlFrom}) is not an Octoflow server: status ${status}.`,
     'Name the server with --url or OCTOFLOW_URL; it says its address at its start.',
   )
 }
+
+/** The server is Octoflow, but not the one that this command line was made for. */
+export const ofAnotherVersion = ({ url }: ServerAddress, version: string, reason: string, code: string): CommandError =>
+  new CommandError(
+    ExitCode.failed,
+    `The server at ${url} has version ${version} and this command line ${VERSION}, which do not fit together: ${reason}`,
+    'Use the command line of the server’s version, or update the server.',
+    { code },
+  )
 
 export function unreachable({ url, urlFrom }: ServerAddress, error: unknown): CommandError {
   const { reason, certificate } = describeFetchFailure(error)

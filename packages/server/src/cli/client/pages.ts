@@ -1,5 +1,6 @@
 import { itemTexts, memberText } from '../../lib/raw-json.ts'
 import type { ApiClient, Query } from './api-client.ts'
+import { misdirected } from './api-errors.ts'
 
 /** What lists answer with. */
 export interface Page<Item> {
@@ -24,7 +25,12 @@ export async function* pages<Item>(
   let left = limit
   let cursor: string | undefined
   do {
-    const { value, text } = await client.get<Page<Item>>(path, { ...query, limit: Math.min(left, LARGEST_PAGE), cursor })
+    const { value, text, status } = await client.get<Page<Item>>(path, {
+      ...query,
+      limit: Math.min(left, LARGEST_PAGE),
+      cursor,
+    })
+    if (!Array.isArray(value.items)) throw misdirected(client.address, status)
     yield { ...value, texts: itemTexts(memberText(text, 'items') ?? '[]') }
     left -= value.items.length
     cursor = value.next ?? undefined

@@ -1,3 +1,4 @@
+import type * as Yaml from 'yaml'
 import type { Document, ErrorCode, ParsedNode, YAMLMap } from 'yaml'
 import { isSettingKey, type SettingKey, settingFor, settingKeys, settings } from './settings.ts'
 import type { Given, Reading } from './settle.ts'
@@ -45,13 +46,13 @@ const FAULTS: Readonly<Partial<Record<ErrorCode, string>>> = {
 const describeFault = (code: ErrorCode): string => FAULTS[code] ?? `the syntax is wrong (${code})`
 
 class Walk {
-  readonly #yaml: typeof import('yaml')
+  readonly #yaml: typeof Yaml
   readonly #document: Document.Parsed
   readonly #lineAt: (offset: number) => string
   readonly #given: Given[] = []
   readonly #problems: string[] = []
 
-  constructor(yaml: typeof import('yaml'), document: Document.Parsed, lineAt: (offset: number) => string) {
+  constructor(yaml: typeof Yaml, document: Document.Parsed, lineAt: (offset: number) => string) {
     this.#yaml = yaml
     this.#document = document
     this.#lineAt = lineAt

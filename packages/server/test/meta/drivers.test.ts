@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 
 const SERVER = join(import.meta.dirname, '../..')
-const ROOT = join(SERVER, '../..')
 
 const drivers = readdirSync(join(SERVER, 'src/storage/drivers'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
@@ -21,16 +20,5 @@ for (const name of drivers) {
     const text = readFileSync(path, 'utf8')
     assert.match(text, /^import \{ conformance \} from '\.\.\/conformance\/index\.ts'$/m)
     assert.match(text, /^conformance\(\{ name: /m)
-  })
-
-  test(`The imports of the storage driver ${name} are restricted by the linter.`, () => {
-    const { overrides } = JSON.parse(readFileSync(join(ROOT, 'biome.json'), 'utf8')) as {
-      readonly overrides: readonly { readonly includes: readonly string[] }[]
-    }
-    const folder = `packages/server/src/storage/drivers/${name}/**`
-    assert.ok(
-      overrides.some(({ includes }) => includes.includes(folder)),
-      `biome.json has no override for ${folder}`,
-    )
   })
 }

@@ -47,4 +47,5 @@ for (const [name, suite] of Object.entries(SUITES)) {
   console.log(`\n# ${name}`)
   reports.push(await suite(options))
 }
-if (!quick) writeReport(reports, await describeMachine())
+if (quick) for (const { details } of reports) console.log(`\n${details.join('\n\n')}`)
+else writeReport(reports, await describeMachine())

@@ -77,6 +77,10 @@ export const showTimes = ({ median, min, max }: Figures): string =>
 export const showMs = ({ median, min, max }: Figures): string =>
   `${median.toFixed(2)} ms [${min.toFixed(2)} … ${max.toFixed(2)}]`
 
+/** Of what is few or less than one for each. */
+export const showPerJob = ({ median, min, max }: Figures): string =>
+  `${median.toPrecision(2)} [${min.toPrecision(2)} … ${max.toPrecision(2)}]`
+
 function thousands(value: number): string {
   if (value >= 100_000) return `${Math.round(value / 1000)}k`
   if (value >= 1_000) return `${(value / 1000).toFixed(1)}k`

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,6 +7,7 @@ import { join } from 'node:path'
 export const KEY = 'bench-key-0123456789'
 
 const OCTOFLOW = new URL('../packages/server/bin/octoflow.js', import.meta.url).pathname
+const COMMITS = new URL('./commits.ts', import.meta.url).href
 
 /** A process that serves HTTP: ours, or one it is compared with. */
 export class ServerProcess implements AsyncDisposable {
@@ -24,13 +26,14 @@ export class ServerProcess implements AsyncDisposable {
     flags: readonly string[] = [],
     data = mkdtempSync(join(tmpdir(), 'octoflow-bench-')),
   ): Promise<ServerProcess> {
-    return ServerProcess.start(process.execPath, [OCTOFLOW, 'serve', '--port', '0', '--data', data, ...flags], data)
+    const args = ['--import', COMMITS, OCTOFLOW, 'serve', '--port', '0', '--data', data, ...flags]
+    return ServerProcess.start(process.execPath, args, data)
   }
 
   /** Starts a program that prints `listening on URL` once it serves. */
   static async start(command: string, args: readonly string[], data = ''): Promise<ServerProcess> {
     const child = spawn(command, args, {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
       env: { ...process.env, AUTHORIZATION_KEY: KEY, LOGGING_LEVEL: 'warn' },
     })
     const url = await new Promise<string>((resolve, reject) => {
@@ -56,6 +59,13 @@ export class ServerProcess implements AsyncDisposable {
   cpuSeconds(): number {
     const fields = readFileSync(`/proc/${this.child.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
     return (Number(fields[11]) + Number(fields[12])) / 100
+  }
+
+  /** How many transactions Octoflow has committed so far. */
+  async commits(): Promise<number> {
+    const answer = once(this.child, 'message')
+    this.child.send('commits')
+    return (await answer)[0] as number
   }
 
   /** Bytes of the database's write-ahead log. */

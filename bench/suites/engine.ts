@@ -12,6 +12,7 @@ import { SECOND } from '../../packages/server/src/lib/time.ts'
 import type { Principal } from '../../packages/server/src/model/access.ts'
 import { openSqlite } from '../../packages/server/src/storage/drivers/sqlite/index.ts'
 import { SqliteByHand } from '../ceilings/sqlite-by-hand.ts'
+import { commits } from '../commits.ts'
 import type { BenchOptions } from '../main.ts'
 import { type Report, showPercent, showRate } from '../report.ts'
 import { alternate, figuresOf, ratios } from '../runs.ts'
@@ -37,6 +38,11 @@ export async function engine({ runs, scale }: BenchOptions): Promise<Report> {
     },
     runs,
   )
+  // Batches make the same commits in every run; how many callers share one differs.
+  const syncs = {
+    batches: await withEngine((engine) => commitsPer(BATCH, () => endToEnd(engine, BATCH, SMALL))),
+    callers: await withEngine((engine) => commitsPer(CALLERS * each, () => manyCallers(engine, each))),
+  }
   const small = ratios(results.oursSmall, results.handSmall)
   const large = ratios(results.oursLarge, results.handLarge)
   const callers = figuresOf(results.callers)
@@ -47,6 +53,7 @@ export async function engine({ runs, scale }: BenchOptions): Promise<Report> {
       `batches of ${BATCH}: submit, claim, report as completed, one after the other; ${count} jobs a run (half for 1 kB), ${runs} counted runs, a new database each`,
       'by hand: node:sqlite, one table with one index, `synchronous = FULL`, the same batches; no requests, limits, leases, lists or counts',
       `${CALLERS} callers: each submits one job and waits for its commit before the next`,
+      'syncs: commits, of which each syncs the log once; those of checkpoints come on top',
     ],
     bars: [
       {
@@ -69,6 +76,12 @@ export async function engine({ runs, scale }: BenchOptions): Promise<Report> {
         `| ${SMALL.length} bytes | ${showRate(figuresOf(results.handSmall), 'jobs/s')} | ${showRate(figuresOf(results.oursSmall), 'jobs/s')} | ${showPercent(small)} |`,
         `| 1 kB | ${showRate(figuresOf(results.handLarge), 'jobs/s')} | ${showRate(figuresOf(results.oursLarge), 'jobs/s')} | ${showPercent(large)} |`,
       ].join('\n'),
+      [
+        '| | syncs of the log per job |',
+        '|---|---|',
+        `| batches of ${BATCH}, end to end | ${syncs.batches.toPrecision(2)} |`,
+        `| ${CALLERS} callers, submitting | ${syncs.callers.toPrecision(2)} |`,
+      ].join('\n'),
     ],
   }
 }
@@ -81,6 +94,13 @@ function byHand(count: number, payload: string): number {
 interface Engine {
   readonly intake: Intake
   readonly work: Work
+}
+
+/** @returns how many commits there were for each of so many jobs. */
+async function commitsPer(jobs: number, run: () => Promise<number>): Promise<number> {
+  const before = commits()
+  await run()
+  return (commits() - before) / jobs
 }
 
 /** @returns jobs per second. */

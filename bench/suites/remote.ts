@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { Connection } from '../load/connection.ts'
 import type { BenchOptions } from '../main.ts'
-import { type Report, showRate } from '../report.ts'
-import { alternate, figuresOf } from '../runs.ts'
+import { type Report, showPerJob, showRate } from '../report.ts'
+import { alternate, type Figures, figuresOf } from '../runs.ts'
 import { KEY, ServerProcess } from '../server-process.ts'
 
 const LOAD = new URL('../load/worker-load.ts', import.meta.url).pathname
@@ -20,40 +20,41 @@ export async function remote({ runs, scale }: BenchOptions): Promise<Report> {
     {
       batches: async () => {
         await submit(native.url, batches)
-        return work(native.url, 'native', 8, 50, batches)
+        return counted(native, batches, () => work(native.url, 'native', 8, 50, batches))
       },
       singles: async () => {
         await submit(native.url, singles)
-        return work(native.url, 'native', 64, 1, singles)
+        return counted(native, singles, () => work(native.url, 'native', 64, 1, singles))
       },
     },
     runs,
   )
 
-  const byBacklog: (readonly [backlog: number, rates: readonly number[]])[] = []
+  const byBacklog: (readonly [backlog: number, runs: readonly Counted[]])[] = []
   for (const backlog of backlogs) {
     await using server = await ServerProcess.octoflow()
     await submit(server.url, backlog)
-    const { rates } = await alternate(
+    const { taken } = await alternate(
       {
         // As many as are taken are put back, so that the backlog stays what it is.
-        rates: async () => {
+        taken: async () => {
           await submit(server.url, old)
-          return work(server.url, 'capture', 64, 1, old)
+          return counted(server, old, () => work(server.url, 'capture', 64, 1, old))
         },
       },
       runs,
     )
-    byBacklog.push([backlog, rates])
+    byBacklog.push([backlog, taken])
   }
 
-  const inBatches = figuresOf(nativeRuns.batches)
-  const oneByOne = figuresOf(nativeRuns.singles)
+  const inBatches = rateOf(nativeRuns.batches)
+  const oneByOne = rateOf(nativeRuns.singles)
   return {
     suite: 'remote',
     title: 'Workers over HTTP',
     setup: [
       'the load generator is a process of its own; every claim leases, every report is committed and synced before it is answered',
+      'syncs: commits, of which each syncs the log once; those of checkpoints come on top',
       `${batches} jobs in batches of 50 over 8 connections; ${singles} one by one over 64; ${old} by the old protocol over 64 (one poll, one event, two status reports each); ${runs} counted runs`,
     ],
     bars: [
@@ -69,8 +70,8 @@ export async function remote({ runs, scale }: BenchOptions): Promise<Report> {
         measured: showRate(oneByOne, 'jobs/s'),
         met: oneByOne.median >= 10_000,
       },
-      ...byBacklog.map(([backlog, rates]) => {
-        const figures = figuresOf(rates)
+      ...byBacklog.map(([backlog, taken]) => {
+        const figures = rateOf(taken)
         return {
           what: `old protocol, ${backlog.toLocaleString('en')} waiting`,
           wanted: '≥ 4k jobs/s',
@@ -79,9 +80,34 @@ export async function remote({ runs, scale }: BenchOptions): Promise<Report> {
         }
       }),
     ],
-    details: [],
+    details: [
+      [
+        '| | syncs of the log per job, claimed and completed |',
+        '|---|---|',
+        `| in batches of 50, over 8 connections | ${syncsOf(nativeRuns.batches)} |`,
+        `| one by one, 64 in flight | ${syncsOf(nativeRuns.singles)} |`,
+        ...byBacklog.map(([backlog, taken]) => `| old protocol, ${backlog.toLocaleString('en')} waiting | ${syncsOf(taken)} |`),
+      ].join('\n'),
+    ],
   }
 }
+
+interface Counted {
+  /** Jobs per second. */
+  readonly rate: number
+  /** For each job. */
+  readonly commits: number
+}
+
+async function counted(server: ServerProcess, jobs: number, run: () => Promise<number>): Promise<Counted> {
+  const before = await server.commits()
+  const rate = await run()
+  return { rate, commits: ((await server.commits()) - before) / jobs }
+}
+
+const rateOf = (runs: readonly Counted[]): Figures => figuresOf(runs.map(({ rate }) => rate))
+
+const syncsOf = (runs: readonly Counted[]): string => showPerJob(figuresOf(runs.map(({ commits }) => commits)))
 
 /** @returns jobs per second. */
 async function work(

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { ClaimAnswer, JobDetail } from '@octoflow/protocol'
+import { Command } from '../cli/command.ts'
 import { Client } from '../support/client.ts'
 import { startOctoflow } from '../support/octoflow.ts'
 import { type Owner, temporaryDirectory, whenDone } from '../support/owner.ts'
@@ -70,6 +71,36 @@ test('The worker of the README works as it stands there.', async (t) => {
   }
   const job = await untilCompleted(client, id)
   assert.deepEqual(job.result, { sent: true })
+})
+
+test('The commands of the README work as they stand there.', async (t) => {
+  const scripts = blocks('README.md', 'sh')
+  assert.equal(scripts.length, 5, 'this test knows each block')
+  const [start, tryIt, demo, tests, files] = scripts as readonly [string, string, string, string, string]
+  // What they do is tested where it takes a checkout and its time; here, that there is such a script.
+  const { scripts: known } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+  for (const line of [start, demo, tests, 'npm run bench']) assert.ok(/npm (?:run )?(\w+)\s*$/.exec(line)![1]! in known, line)
+
+  const flags = ['--app', join(ROOT, 'examples/quickstart'), '--handlers', 'workers']
+  const { server } = await startOctoflow(t, { flags })
+  const { stdout } = await shell(tryIt, { OCTOFLOW_URL: server.url, OCTOFLOW_KEY: KEY }, ROOT)
+  assert.match(stdout, /"greeting": "Hello, Ada!".*Job 1 {2}completed/s)
+
+  const cwd = temporaryDirectory(t)
+  mkdirSync(join(cwd, 'workers'))
+  writeFileSync(join(cwd, 'workers/emails.ts'), 'export const process = async (): Promise<object> => ({ sent: true })\n')
+  const env = { PATH, AUTHORIZATION_KEY: KEY, OCTOFLOW_KEY: KEY, OCTOFLOW_URL: server.url }
+  const lines = files.trim().split('\n')
+  assert.equal(lines.length, 2)
+  for (const line of lines) {
+    const port = line.startsWith('octoflow serve') ? ' --port 0' : ''
+    const running = new Command(t, ['bash', '-c', `exec ${line}${port}`], { cwd, env })
+    const [, url] = await running.says(/(?:^Working on emails .* for|listening on) (http:\/\/127\.0\.0\.1:\d+)/m)
+    const { stdout: said } = await shell('octoflow submit emails --wait', { ...env, OCTOFLOW_URL: url! }, cwd)
+    assert.match(said, /"sent": true/, line)
+    running.signal('SIGTERM')
+    assert.equal((await running.ended).code, 0)
+  }
 })
 
 test('The calls and the SQL of the guide for users of Drumpler work as they stand there.', async (t) => {

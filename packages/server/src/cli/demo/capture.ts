@@ -18,6 +18,7 @@ export interface Captured {
 /**
  * Sends the webhooks to the capture API, as GitHub would. Over `node:http`: in a process just started it sends twice as many
  * a second as `fetch` (measured: 774 and 363), and the figure shown is to be the server's.
+ * @returns them in the order of the webhooks, in which they need not have arrived.
  */
 export async function captureAll(
   address: ServerAddress,
@@ -28,16 +29,17 @@ export async function captureAll(
   const url = new URL(`${address.url}/request?custom_value=${encodeURIComponent(queue)}`)
   const post = poster(url, signal)
   const captured: Captured[] = []
-  const waiting = webhooks.values()
+  const waiting = webhooks.entries()
   const sender = async (): Promise<void> => {
-    for (const webhook of waiting) captured.push({ id: await capture(address, webhook, post), event: webhook.event })
+    for (const [index, webhook] of waiting)
+      captured[index] = { id: await capture(address, webhook, post), event: webhook.event }
   }
   try {
     await Promise.all(Array.from({ length: IN_FLIGHT }, sender))
   } finally {
     post.agent.destroy()
   }
-  return captured.toSorted((a, b) => a.id - b.id)
+  return captured
 }
 
 interface Poster {

@@ -85,15 +85,20 @@ async function copyAndCompare(session: Session, { from, source, to, target, json
     signal,
     onProgress: (done, total) => progress.update(done, total),
   }).finally(() => progress.end())
-  if (!complete) {
-    err.line('The copy was interrupted; the same command goes on where it stopped.')
-    return
-  }
+  if (!complete) return err.line('The copy was interrupted; the same command goes on where it stopped.')
   const kinds = await compare(session, source, target, json)
   const equal = kinds.every((kind) => kind.equal)
   if (json) out.json({ from: nameOf(from), to: nameOf(to), equal, kinds })
-  else report(session, kinds, to)
-  if (!equal) session.exitCode = ExitCode.failed
+  else report(session, kinds)
+  if (equal) {
+    if (!json) out.line(`All is copied and equal. Start the servers with DATABASE_URL=${nameOf(to)}`)
+    return
+  }
+  throw new CommandError(
+    ExitCode.failed,
+    'The copy differs from its source.',
+    'Was either used meanwhile? Empty the database that was filled, and copy once more.',
+  )
 }
 
 interface Compared extends Digest {
@@ -121,16 +126,9 @@ async function compare({ err }: Session, source: Storage, target: Storage, json:
   return compared
 }
 
-function report({ out }: Session, kinds: readonly Compared[], to: Database): void {
+function report({ out }: Session, kinds: readonly Compared[]): void {
   for (const { kind, count: number, checksum, equal, copied } of kinds) {
     const difference = equal ? '' : `  ${out.paint('red', `differs: ${count(copied.count)}, ${copied.checksum}`)}`
     out.line(`${kind.padEnd(12)} ${count(number).padStart(12)}  ${checksum}${difference}`)
   }
-  if (kinds.every(({ equal }) => equal)) {
-    out.line(`All is copied and equal. Start the servers with DATABASE_URL=${nameOf(to)}`)
-    return
-  }
-  out.line(
-    'The copy differs from its source. Was either used meanwhile? Empty the database that was filled, and copy once more.',
-  )
 }

@@ -3,8 +3,8 @@ import type { Instant } from '../../../lib/time.ts'
 import type { ApiKey, Role } from '../../../model/access.ts'
 import type { AccessStore } from '../../contract/access.ts'
 import type { Page } from '../../contract/page.ts'
+import { pageBy, pageQuery } from '../../sql/paging.ts'
 import type { Database } from './database.ts'
-import { pageBy, pageQuery } from './paging.ts'
 import type { Writer } from './writer.ts'
 
 export class SqliteAccess implements AccessStore {

@@ -2,8 +2,8 @@ import type { Instant } from '../../../lib/time.ts'
 import type { EventKind, EventLevel, JobEvent } from '../../../model/event.ts'
 import type { EventStore, NewEvent } from '../../contract/events.ts'
 import type { Page } from '../../contract/page.ts'
+import { pageOf, pageQuery } from '../../sql/paging.ts'
 import type { Database } from './database.ts'
-import { pageOf, pageQuery } from './paging.ts'
 import type { Writer } from './writer.ts'
 
 export class SqliteEvents implements EventStore {

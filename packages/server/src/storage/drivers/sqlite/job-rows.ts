@@ -2,9 +2,9 @@ import type { Instant } from '../../../lib/time.ts'
 import type { Labels } from '../../../model/job.ts'
 import type { Settlement } from '../../../model/settle.ts'
 import { ATTEMPTS_KEPT } from '../../contract/jobs.ts'
+import { labelTerms, parseOptions } from '../../sql/options.ts'
+import type { Stage } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
-import { labelTerms, parseOptions } from './options.ts'
-import type { Stage } from './stages.ts'
 import type { QueueRow, Transaction } from './transaction.ts'
 
 /** The part of a job's row that deciding about it takes. */

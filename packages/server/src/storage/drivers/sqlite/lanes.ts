@@ -1,6 +1,6 @@
 import type { Instant } from '../../../lib/time.ts'
 import { availability, type RateLimit, sliceStart, windowStart } from '../../../model/rate-limit.ts'
-import { Stage } from './stages.ts'
+import { Stage } from '../../sql/stages.ts'
 import type { QueueRow, Transaction } from './transaction.ts'
 
 /** A concurrency key in use. */

@@ -4,11 +4,11 @@ import { isFinished } from '../../../model/job.ts'
 import { expiry } from '../../../model/settle.ts'
 import type { Beat, BeatResult, Claim, LeaseStore, ReportResult } from '../../contract/leases.ts'
 import type { ItemResult, MovedJob } from '../../contract/storage.ts'
+import { Stage, stateOf } from '../../sql/stages.ts'
 import { claim, hasRoom, leaseOne } from './claims.ts'
 import type { Database } from './database.ts'
 import { findJob } from './job-rows.ts'
 import { CLEAR_LABEL, completePlain, settleJob, takeReport } from './reports.ts'
-import { Stage, stateOf } from './stages.ts'
 import type { Writer } from './writer.ts'
 
 type Params<Verb extends keyof LeaseStore> = Parameters<LeaseStore[Verb]>[0]

@@ -2,8 +2,8 @@ import type { Instant } from '../../../lib/time.ts'
 import { LOWEST_PRIORITY } from '../../../model/job.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
 import { CHARACTERS_AT_ONCE, type Page, type PageRequest } from '../../contract/page.ts'
+import { Stage, stagesOf } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
-import { Stage, stagesOf } from './stages.ts'
 import { type QueueRecord, QueueRow, SELECT_QUEUE } from './transaction.ts'
 
 /** Rows that one page may look at when its filter is one that no index serves: a few milliseconds' worth. */

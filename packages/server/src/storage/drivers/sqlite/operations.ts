@@ -5,11 +5,11 @@ import type { Operation, OperationAction, OperationState } from '../../../model/
 import type { OperationStore } from '../../contract/operations.ts'
 import type { Page } from '../../contract/page.ts'
 import type { MovedJob } from '../../contract/storage.ts'
+import { pageOf, pageQuery } from '../../sql/paging.ts'
+import { stateOf } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
 import { deleteRequest, findJob } from './job-rows.ts'
 import { cancelJob, listJobs, retryJob } from './jobs.ts'
-import { pageOf, pageQuery } from './paging.ts'
-import { stateOf } from './stages.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 

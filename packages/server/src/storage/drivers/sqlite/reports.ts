@@ -4,11 +4,11 @@ import { type AttemptOutcome, type FinishedState, isFinished } from '../../../mo
 import { retryPolicy } from '../../../model/queue.ts'
 import { type Outcome, type Settlement, settle } from '../../../model/settle.ts'
 import type { Report, ReportResult } from '../../contract/leases.ts'
+import { parseOptions } from '../../sql/options.ts'
+import { pendingStage, Stage, stateOf } from '../../sql/stages.ts'
 import { byId, type Database, forIds } from './database.ts'
 import { insertEvent } from './events.ts'
 import { findJob, type JobRecord, recordAttempt } from './job-rows.ts'
-import { parseOptions } from './options.ts'
-import { pendingStage, Stage, stateOf } from './stages.ts'
 import type { QueueRow, Transaction } from './transaction.ts'
 
 /**

@@ -1,8 +1,8 @@
 import type { Instant } from '../../../lib/time.ts'
 import type { Attempt, AttemptOutcome, Job, JobError } from '../../../model/job.ts'
+import { parseOptions } from '../../sql/options.ts'
+import { Stage, stateOf } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
-import { parseOptions } from './options.ts'
-import { Stage, stateOf } from './stages.ts'
 
 /** Jobs and attempts as the model knows them, read from their rows. */
 

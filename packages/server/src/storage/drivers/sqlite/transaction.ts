@@ -2,9 +2,9 @@ import type { Backoff } from '../../../lib/backoff.ts'
 import { type Instant, MINUTE } from '../../../lib/time.ts'
 import type { QueueSettings } from '../../../model/queue.ts'
 import type { RateLimit } from '../../../model/rate-limit.ts'
+import { Stage } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
 import { Lanes } from './lanes.ts'
-import { Stage } from './stages.ts'
 
 /**
  * What the writes that share a transaction share: ids, the queues they touch, and the counts and roll-ups that are

@@ -7,8 +7,8 @@ import {
   type TransferProgress,
   type TransferStore,
 } from '../../contract/transfer.ts'
+import { Stage } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
-import { Stage } from './stages.ts'
 import type { Transaction } from './transaction.ts'
 import { RECORD_TABLES } from './transfer-tables.ts'
 import type { Writer } from './writer.ts'

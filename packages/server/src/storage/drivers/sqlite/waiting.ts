@@ -1,8 +1,8 @@
 import type { Instant } from '../../../lib/time.ts'
 import type { Job } from '../../../model/job.ts'
 import type { WaitingFacts } from '../../contract/jobs.ts'
+import { Stage } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
-import { Stage } from './stages.ts'
 import { type QueueRow, Transaction } from './transaction.ts'
 
 const COUNT_AHEAD_TO = 1_000

@@ -1,9 +1,12 @@
-import { CHARACTERS_AT_ONCE, type Page, type PageRequest } from '../../contract/page.ts'
+import { CHARACTERS_AT_ONCE, type Page, type PageRequest } from '../contract/page.ts'
 
-/** The parts of a query that reads one page in order of `column`; one row more than asked for tells whether more follow. */
-export function pageQuery({ order, after, limit }: PageRequest<number | string>, column: string) {
+/**
+ * The parts of a query that reads one page in order of `column`; one row more than asked for tells whether more follow.
+ * @param placeholder stands for `after` in the text.
+ */
+export function pageQuery({ order, after, limit }: PageRequest<number | string>, column: string, placeholder = '?') {
   return {
-    where: after === null ? '? IS NULL' : `${column} ${order === 'asc' ? '>' : '<'} ?`,
+    where: after === null ? `${placeholder} IS NULL` : `${column} ${order === 'asc' ? '>' : '<'} ${placeholder}`,
     order: `ORDER BY ${column} ${order === 'asc' ? 'ASC' : 'DESC'}`,
     after,
     limit: limit + 1,

@@ -1,7 +1,7 @@
-import type { Instant } from '../../../lib/time.ts'
-import { JobState } from '../../../model/job.ts'
+import type { Instant } from '../../lib/time.ts'
+import { JobState } from '../../model/job.ts'
 
-/** `octoflow_requests.stage`. The first three are the model's `pending`, told apart by what the job waits for. */
+/** The columns `stage`. The first three are the model's `pending`, told apart by what the job waits for. */
 export const Stage = { ready: 0, scheduled: 1, held: 2, running: 3, completed: 4, cancelled: 5, dead: 6 } as const
 export type Stage = (typeof Stage)[keyof typeof Stage]
 

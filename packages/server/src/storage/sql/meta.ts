@@ -1,5 +1,5 @@
-import type { CapturedRequest } from '../../../model/request.ts'
-import type { NewRequest } from '../../contract/requests.ts'
+import type { CapturedRequest } from '../../model/request.ts'
+import type { NewRequest } from '../contract/requests.ts'
 
 /** How a request came in: the columns `meta`, as JSON. What is as in `DEFAULTS` is left out, to keep rows short. */
 export type Meta = Pick<CapturedRequest, 'source' | 'sourceIp' | 'userAgent' | 'method' | 'url' | 'headers' | 'contentType'>

@@ -1,8 +1,8 @@
-import type { Backoff } from '../../../lib/backoff.ts'
-import type { Duration } from '../../../lib/time.ts'
-import type { Labels } from '../../../model/job.ts'
+import type { Backoff } from '../../lib/backoff.ts'
+import type { Duration } from '../../lib/time.ts'
+import type { Labels } from '../../model/job.ts'
 
-/** `octoflow_requests.options`: what few jobs set, so that the row of the many stays short. */
+/** The columns `options`, as JSON: what few jobs set, so that the row of the many stays short. */
 export interface JobOptions {
   readonly backoff?: Backoff
   readonly timeout?: Duration

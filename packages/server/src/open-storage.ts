@@ -22,6 +22,10 @@ export async function openStorage({ driver, url }: Database, { exclusive, onErro
       if (url !== MEMORY) makeDataDirectory(dirname(url))
       return openSqlite({ path: url, exclusive: exclusive && url !== MEMORY, onError })
     }
+    case 'postgres': {
+      const { openPostgres } = await import('./storage/drivers/postgres/index.ts')
+      return openPostgres({ url, onError })
+    }
     default:
       throw new OctoflowError('database_unsupported', { url: `${driver}://…` })
   }

@@ -235,6 +235,12 @@ export const catalogue = {
     message: 'The database cannot be reached at the moment.',
     hint: 'Repeat the request later; nothing of it was stored. `octoflow doctor` looks for the cause.',
   },
+  storage_outcome_unknown: {
+    status: 503,
+    retryable: true,
+    message: 'The connection to the database was lost while it stored this request, so it is not known whether it did.',
+    hint: 'Look whether it was stored before repeating it. With an `Idempotency-Key`, and for the reports of a worker, repeating is safe.',
+  },
   storage_full: {
     status: 507,
     retryable: true,
@@ -283,7 +289,13 @@ export const catalogue = {
     status: 500,
     retryable: false,
     message: 'There is no storage driver for "{url}".',
-    hint: 'Use sqlite:///path/to/file.db, or leave the database URL out for the embedded database in the data directory.',
+    hint: 'Use postgres://user:password@host/database or sqlite:///path/to/file.db, or leave the database URL out for the embedded database in the data directory.',
+  },
+  database_refused: {
+    status: 500,
+    retryable: false,
+    message: 'The database refuses to work for Octoflow: {reason}.',
+    hint: 'Compare user, password and database in the database URL with what the database server knows; the user needs the right to create tables in its schema.',
   },
   data_directory_unusable: {
     status: 500,

@@ -66,12 +66,19 @@ const GROUPS = {
   closing,
 }
 
+interface Driver {
+  readonly name: string
+  readonly open: Open
+  /** Why its tests cannot be run here. */
+  readonly skip?: string | false
+}
+
 /**
  * The law for every storage driver: what `storage/contract/` promises, as tests. A driver is an argument; the suite knows
  * nothing of it but the contract.
  */
-export function conformance({ name, open }: { readonly name: string; readonly open: Open }): void {
-  describe(`${name} keeps the storage contract`, () => {
+export function conformance({ name, open, skip = false }: Driver): void {
+  describe(`${name} keeps the storage contract`, { skip }, () => {
     for (const [title, group] of Object.entries(GROUPS)) describe(title, () => group(declareWith(open), open))
   })
 }

@@ -1,0 +1,91 @@
+import { OctoflowError } from '../../../errors/octoflow-error.ts'
+import type { Instant } from '../../../lib/time.ts'
+import type { ApiKey, Role } from '../../../model/access.ts'
+import type { AccessStore } from '../../contract/access.ts'
+import type { Database } from './database.ts'
+import { array, textArray } from './values.ts'
+import type { Writer } from './writer.ts'
+
+export class PostgresAccess implements AccessStore {
+  readonly #db: Database
+  readonly #writer: Writer
+
+  constructor(db: Database, writer: Writer) {
+    this.#db = db
+    this.#writer = writer
+  }
+
+  create({ key, hash }: Parameters<AccessStore['create']>[0]): Promise<void> {
+    const queues = key.queues === null ? null : JSON.stringify(key.queues)
+    return this.#writer.write((transaction) =>
+      transaction.send(INSERT, key.id, hash, key.name, key.role, queues, key.createdAt, key.createdBy, key.expiresAt),
+    )
+  }
+
+  async list(): Promise<readonly ApiKey[]> {
+    return (await this.#db.rows<KeyRecord>(`${SELECT} ORDER BY created_at, id`)).map(toKey)
+  }
+
+  async findByHash({ hash }: Parameters<AccessStore['findByHash']>[0]): Promise<ApiKey | null> {
+    const [record] = await this.#db.rows<KeyRecord>(`${SELECT} WHERE hash = $1`, hash)
+    return record === undefined ? null : toKey(record)
+  }
+
+  rotate({ id, hash }: Parameters<AccessStore['rotate']>[0]): Promise<ApiKey> {
+    return this.#writer.write(async (transaction) => {
+      const [record] = await transaction.rows<KeyRecord>(ROTATE, id, hash)
+      if (record === undefined) throw new OctoflowError('key_not_found', { id })
+      return toKey(record)
+    })
+  }
+
+  delete({ id }: Parameters<AccessStore['delete']>[0]): Promise<void> {
+    return this.#writer.write(async (transaction) => {
+      if ((await transaction.rows(DELETE, id)).length === 0) throw new OctoflowError('key_not_found', { id })
+    })
+  }
+
+  touch({ uses }: Parameters<AccessStore['touch']>[0]): Promise<void> {
+    return this.#writer.write(
+      (transaction) => transaction.send(TOUCH, textArray(uses.map(({ id }) => id)), array(uses.map(({ at }) => at))),
+      { repeatable: true },
+    )
+  }
+}
+
+type KeyRecord = readonly [
+  id: string,
+  name: string,
+  role: Role,
+  queues: string | null,
+  createdAt: Instant,
+  createdBy: string,
+  expiresAt: Instant | null,
+  lastUsedAt: Instant | null,
+]
+
+const toKey = ([id, name, role, queues, createdAt, createdBy, expiresAt, lastUsedAt]: KeyRecord): ApiKey => ({
+  id,
+  name,
+  role,
+  queues: queues === null ? null : JSON.parse(queues),
+  createdAt,
+  createdBy,
+  expiresAt,
+  lastUsedAt,
+})
+
+const COLUMNS = 'id, name, role, queues, created_at, created_by, expires_at, last_used_at'
+
+const SELECT = `SELECT ${COLUMNS} FROM octoflow_keys`
+
+const INSERT = `INSERT INTO octoflow_keys (id, hash, name, role, queues, created_at, created_by, expires_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+
+const ROTATE = `UPDATE octoflow_keys SET hash = $2 WHERE id = $1 RETURNING ${COLUMNS}`
+
+const DELETE = 'DELETE FROM octoflow_keys WHERE id = $1 RETURNING id'
+
+const TOUCH = `UPDATE octoflow_keys k SET last_used_at = greatest(u.at, k.last_used_at) FROM (
+    SELECT id, max(at) AS at FROM unnest($1::text[], $2::bigint[]) AS given (id, at) GROUP BY id ORDER BY id
+  ) AS u WHERE k.id = u.id`

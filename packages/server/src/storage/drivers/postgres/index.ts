@@ -1,0 +1,88 @@
+import type { ClientConfig } from 'pg'
+import type { Storage, StorageCapabilities } from '../../contract/storage.ts'
+import { PostgresAccess } from './access.ts'
+import { Database } from './database.ts'
+import { PostgresEvents } from './events.ts'
+import { PostgresIdempotency } from './idempotency.ts'
+import { PostgresJobs } from './jobs.ts'
+import { PostgresLeader } from './leader.ts'
+import { PostgresLeases } from './leases.ts'
+import { PostgresMigrations } from './migrations.ts'
+import { PostgresOperations } from './operations.ts'
+import { PostgresQueues } from './queues.ts'
+import { PostgresRequests } from './requests.ts'
+import { PostgresResults } from './results.ts'
+import { Signals } from './signals.ts'
+import { PostgresStats } from './stats.ts'
+import { PostgresUpkeep } from './upkeep.ts'
+import { PostgresWorkers } from './workers.ts'
+import { Writer } from './writer.ts'
+
+const CAPABILITIES: StorageCapabilities = { signals: 'all-servers', shared: true }
+
+export interface PostgresOptions {
+  /** `postgres://user:password@host:port/database`, with the parameters that `parseUrl` knows. */
+  readonly url: string
+  /** The connections of this server are shown under this name in `pg_stat_activity`. */
+  readonly applicationName?: string
+  /** Told of trouble that concerns no call, such as lost signals. */
+  readonly onError: (message: string) => void
+}
+
+const DEFAULT_POOL_SIZE = 10
+const DEFAULT_SCHEMA = 'public'
+const STATEMENT_TIMEOUT_MS = 30_000
+const LOCK_TIMEOUT_MS = 10_000
+
+/** A PostgreSQL database, which any number of servers may share. Nothing is connected before the first call. */
+export function openPostgres({ url, applicationName = 'octoflow', onError }: PostgresOptions): Storage {
+  const { client, schema, poolSize } = parseUrl(url)
+  const options = {
+    client: { ...client, application_name: applicationName },
+    schema,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    lockTimeoutMs: LOCK_TIMEOUT_MS,
+  }
+  const db = new Database(options, poolSize)
+  const signals = new Signals(db, onError)
+  const writer = new Writer(db, signals)
+  let closed: Promise<void> | null = null
+  const close = async (): Promise<void> => {
+    await db.close()
+    await signals.close()
+  }
+  return {
+    capabilities: CAPABILITIES,
+    migrations: new PostgresMigrations(db),
+    requests: new PostgresRequests(db, writer),
+    jobs: new PostgresJobs(db, writer),
+    leases: new PostgresLeases(db, writer),
+    events: new PostgresEvents(db, writer),
+    results: new PostgresResults(db),
+    queues: new PostgresQueues(db, writer),
+    workers: new PostgresWorkers(db, writer),
+    operations: new PostgresOperations(db, writer),
+    stats: new PostgresStats(db),
+    access: new PostgresAccess(db, writer),
+    idempotency: new PostgresIdempotency(writer),
+    leader: new PostgresLeader(writer),
+    upkeep: new PostgresUpkeep(db, writer),
+    onReady: (listener) => signals.subscribe(listener),
+    close: () => (closed ??= close()),
+  }
+}
+
+interface Target {
+  readonly client: ClientConfig
+  readonly schema: string
+  readonly poolSize: number
+}
+
+/** Octoflow's own parameters of the URL, `schema` and `pool_size`, are taken out of it; the client knows all others. */
+function parseUrl(text: string): Target {
+  const url = new URL(text)
+  const schema = url.searchParams.get('schema') ?? DEFAULT_SCHEMA
+  const poolSize = Number(url.searchParams.get('pool_size') ?? DEFAULT_POOL_SIZE)
+  for (const own of ['schema', 'pool_size']) url.searchParams.delete(own)
+  return { client: { connectionString: url.href }, schema, poolSize }
+}

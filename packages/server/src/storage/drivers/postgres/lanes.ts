@@ -1,0 +1,294 @@
+import type { Instant } from '../../../lib/time.ts'
+import { Stage } from '../../sql/stages.ts'
+import { type Places, RateUsage } from './rate-usage.ts'
+import type { Transaction } from './transaction.ts'
+import { array, textArray } from './values.ts'
+
+/** A concurrency key in use. Until it is locked, `running` and `ready` are what the transaction adds. */
+export interface Lane {
+  readonly queueId: number
+  readonly key: string
+  running: number
+  ready: number
+  wakeAt: Instant | null
+  locked: boolean
+  changed: boolean
+}
+
+const BALANCE_AT_ONCE = 1_000
+
+/**
+ * Keeps the promise of the concurrency keys.
+ *
+ * Of the due jobs of a key only as many are `ready` as the key has free places; the rest is `held`, best first. A claim
+ * takes ready jobs in order and never meets one that it may not start, however many wait behind a busy key. Whatever
+ * changes the picture (a submit, a report, a cancel, a new limit) touches the lane; touched lanes are locked and balanced
+ * once, when the jobs have been written. Claims check the limit once more, so that it holds even over a balance that is out
+ * of date.
+ *
+ * A balance never waits for a job. One that another transaction holds is left as it is: that transaction is a claim, which
+ * is about to start the job if there is room, or a verb that will balance this lane itself when it gets it.
+ */
+export class Lanes {
+  readonly rates: RateUsage
+  readonly #transaction: Transaction
+  readonly #known = new Map<string, Lane>()
+  readonly #touched = new Set<Lane>()
+
+  constructor(transaction: Transaction) {
+    this.#transaction = transaction
+    this.rates = new RateUsage(transaction)
+  }
+
+  /** The lane of a key, to be balanced before the verb ends. */
+  touch(queueId: number, key: string): Lane {
+    const lane = this.get(queueId, key)
+    this.#touched.add(lane)
+    return lane
+  }
+
+  get(queueId: number, key: string): Lane {
+    const name = `${queueId}:${key}`
+    let lane = this.#known.get(name)
+    if (lane === undefined) {
+      lane = { queueId, key, running: 0, ready: 0, wakeAt: null, locked: false, changed: false }
+      this.#known.set(name, lane)
+    }
+    return lane
+  }
+
+  /** Counts a keyed job that enters or leaves `ready` or `running`. */
+  move(queueId: number, key: string, from: Stage | null, to: Stage | null): void {
+    if (from === to) return
+    const lane = this.touch(queueId, key)
+    if (from === Stage.ready) lane.ready--
+    if (from === Stage.running) lane.running--
+    if (to === Stage.ready) lane.ready++
+    if (to === Stage.running) lane.running++
+    lane.changed = true
+  }
+
+  /** Locks all lanes that were named, and makes those that are missing. */
+  async lock(): Promise<void> {
+    const unlocked = [...this.#known.values()].filter(({ locked }) => !locked)
+    if (unlocked.length === 0) return
+    const queueIds = array(unlocked.map(({ queueId }) => queueId))
+    const keys = textArray(unlocked.map(({ key }) => key))
+    this.#transaction.send(MAKE, queueIds, keys)
+    const rows = await this.#transaction.rows<LaneRecord>(LOCK, queueIds, keys)
+    for (const [queueId, key, running, ready, wakeAt] of rows) {
+      const lane = this.get(queueId, key)
+      lane.running += running
+      lane.ready += ready
+      lane.wakeAt = wakeAt
+      lane.locked = true
+    }
+    // One was deleted as idle after it had been seen.
+    await this.lock()
+  }
+
+  /** Reads lanes without locking them, to tell of them. */
+  async peek(queueId: number, key: string): Promise<Lane> {
+    const lane = this.get(queueId, key)
+    const [row] = await this.#transaction.rows<LaneRecord>(PEEK, queueId, key)
+    if (row !== undefined) Object.assign(lane, { running: row[2], ready: row[3] })
+    return lane
+  }
+
+  /** Has every lane of a queue looked at by the next claims, because its limits changed. */
+  wakeAll(queueId: number): void {
+    this.#transaction.send(WAKE_ALL, queueId)
+  }
+
+  /** Has the lanes that wait for a time looked at by the next claims, because the clock was stepped. */
+  wakeSleeping(): void {
+    this.#transaction.send(WAKE_SLEEPING)
+  }
+
+  /** Touches the lanes of a queue whose time to look again has come. */
+  async touchDue(queueId: number, now: Instant): Promise<void> {
+    const due = await this.#transaction.rows<[string]>(SELECT_DUE, queueId, now, BALANCE_AT_ONCE)
+    for (const [key] of due) this.touch(queueId, key)
+  }
+
+  /** Whether one more job of the lane may start now. */
+  mayStart(lane: Lane, now: Instant): boolean {
+    return this.#places(lane, now).free > 0
+  }
+
+  /** Whether one more job of the lane could be ready now. */
+  hasRoom(lane: Lane, now: Instant): boolean {
+    return this.#places(lane, now).free > lane.ready
+  }
+
+  /** Makes ready what may start, and holds back what may not, in every lane touched. */
+  async balance(now: Instant): Promise<void> {
+    if (this.#touched.size === 0) return
+    this.#transaction.jobs.save()
+    const lanes = [...this.#touched]
+    this.#touched.clear()
+    await Promise.all([this.lock(), this.#transaction.settings(lanes.map(({ queueId }) => queueId))])
+    await this.rates.read(lanes, now)
+    const places = new Map(lanes.map((lane) => [lane, this.#places(lane, now)]))
+    const waiting = await this.#waiting(places)
+    await this.#demote(places, waiting)
+    await this.#promote(places, waiting)
+    for (const [lane, { free, nextAt }] of places) {
+      const held = waiting.get(lane)!.held.length
+      this.#sleep(lane, held > 0 ? nextAt : null)
+      if (held > 0 && free > BALANCE_AT_ONCE && lane.ready < free) this.#touched.add(lane)
+    }
+    await this.balance(now)
+  }
+
+  save(): void {
+    const changed = [...this.#known.values()].filter((lane) => lane.changed)
+    if (changed.length > 0) {
+      for (const lane of changed) {
+        if (!lane.locked) throw new Error('a lane was changed that is not locked')
+        lane.changed = false
+      }
+      this.#transaction.send(
+        SAVE,
+        array(changed.map(({ queueId }) => queueId)),
+        textArray(changed.map(({ key }) => key)),
+        array(changed.map(({ running }) => running)),
+        array(changed.map(({ ready }) => ready)),
+        array(changed.map(({ wakeAt }) => wakeAt)),
+      )
+    }
+    this.rates.save()
+  }
+
+  #sleep(lane: Lane, until: Instant | null): void {
+    if (until === lane.wakeAt) return
+    if (until !== null) this.#transaction.change(lane.queueId).nextTimeMoved = true
+    lane.wakeAt = until
+    lane.changed = true
+  }
+
+  /** The ready jobs of each lane, and the best of those that are held: one more than could be made ready, if there is one. */
+  async #waiting(places: ReadonlyMap<Lane, Places>): Promise<Map<Lane, Waiting>> {
+    const lanes = [...places.keys()]
+    const rows = await this.#transaction.rows<WaitingRecord>(
+      SELECT_WAITING,
+      array(lanes.map(({ queueId }) => queueId)),
+      textArray(lanes.map(({ key }) => key)),
+      array(lanes.map((lane) => Math.min(BALANCE_AT_ONCE, places.get(lane)!.free) + 1)),
+    )
+    const waiting = new Map(lanes.map((lane): [Lane, Waiting] => [lane, { ready: [], held: [] }]))
+    for (const [index, id, stage, priority] of rows) {
+      const jobs = waiting.get(lanes[index - 1]!)!
+      jobs[stage === Stage.ready ? 'ready' : 'held'].push({ id, priority })
+    }
+    for (const { ready, held } of waiting.values()) {
+      ready.sort(inOrder)
+      held.sort(inOrder)
+    }
+    return waiting
+  }
+
+  /** Holds back ready jobs where there are too many of them, or where better ones wait. */
+  async #demote(places: ReadonlyMap<Lane, Places>, waiting: ReadonlyMap<Lane, Waiting>): Promise<void> {
+    const demoted = new Map<number, Lane>()
+    for (const [lane, { ready, held }] of waiting) {
+      const best = [...ready, ...held].sort(inOrder).slice(0, places.get(lane)!.free)
+      const chosen = new Set(best.map(({ id }) => id))
+      for (const { id } of ready) if (!chosen.has(id)) demoted.set(id, lane)
+    }
+    for (const id of await this.#move(demoted, Stage.ready, Stage.held)) {
+      const jobs = waiting.get(demoted.get(id)!)!
+      const at = jobs.ready.findIndex((job) => job.id === id)
+      jobs.held.push(...jobs.ready.splice(at, 1))
+      jobs.held.sort(inOrder)
+    }
+  }
+
+  async #promote(places: ReadonlyMap<Lane, Places>, waiting: ReadonlyMap<Lane, Waiting>): Promise<void> {
+    const promoted = new Map<number, Lane>()
+    for (const [lane, { held }] of waiting) {
+      const room = Math.max(0, places.get(lane)!.free - lane.ready)
+      for (const { id } of held.splice(0, room)) promoted.set(id, lane)
+    }
+    await this.#move(promoted, Stage.held, Stage.ready)
+  }
+
+  /** @returns the jobs that were moved: all but those that other transactions hold. */
+  async #move(jobs: ReadonlyMap<number, Lane>, from: Stage, to: Stage): Promise<readonly number[]> {
+    if (jobs.size === 0) return []
+    const rows = await this.#transaction.rows<[number]>(to === Stage.ready ? PROMOTE : DEMOTE, array([...jobs.keys()]))
+    for (const [id] of rows) {
+      const lane = jobs.get(id)!
+      this.#transaction.change(lane.queueId).count(from, to)
+      lane.ready += to === Stage.ready ? 1 : -1
+      lane.changed = true
+    }
+    return rows.map(([id]) => id)
+  }
+
+  /** How many jobs of the lane may be ready or start now. */
+  #places(lane: Lane, now: Instant): Places {
+    const room = Math.max(0, this.#transaction.settingsOf(lane.queueId).keyConcurrency - lane.running)
+    const rate = this.rates.ofKey(lane.queueId, lane.key, now)
+    return { free: Math.min(room, rate.free), nextAt: rate.nextAt }
+  }
+}
+
+interface Place {
+  readonly id: number
+  readonly priority: number
+}
+
+interface Waiting {
+  readonly ready: Place[]
+  readonly held: Place[]
+}
+
+const inOrder = (a: Place, b: Place): number => a.priority - b.priority || a.id - b.id
+
+type LaneRecord = readonly [queueId: number, key: string, running: number, ready: number, wakeAt: Instant | null]
+
+type WaitingRecord = readonly [lane: number, id: number, stage: Stage, priority: number]
+
+const MAKE = `INSERT INTO octoflow_lanes (queue_id, key)
+  SELECT * FROM unnest($1::integer[], $2::text[]) AS named (queue_id, key) ORDER BY queue_id, key COLLATE "C" ON CONFLICT DO NOTHING`
+
+const LOCK = `SELECT l.queue_id, l.key, l.running, l.ready, l.wake_at
+  FROM unnest($1::integer[], $2::text[]) AS named (queue_id, key)
+  JOIN octoflow_lanes l ON l.queue_id = named.queue_id AND l.key = named.key
+  ORDER BY l.queue_id, l.key FOR NO KEY UPDATE OF l`
+
+const PEEK = 'SELECT queue_id, key, running, ready, wake_at FROM octoflow_lanes WHERE queue_id = $1 AND key = $2'
+
+const SAVE = `UPDATE octoflow_lanes l SET running = s.running, ready = s.ready, wake_at = s.wake_at
+  FROM unnest($1::integer[], $2::text[], $3::integer[], $4::integer[], $5::bigint[]) AS s (queue_id, key, running, ready, wake_at)
+  WHERE l.queue_id = s.queue_id AND l.key = s.key`
+
+const WAKE_ALL = `UPDATE octoflow_lanes l SET wake_at = 0 FROM (
+    SELECT queue_id, key FROM octoflow_lanes
+     WHERE queue_id = $1 AND (running > 0 OR ready > 0 OR wake_at IS NOT NULL) ORDER BY queue_id, key FOR NO KEY UPDATE
+  ) AS locked
+  WHERE l.queue_id = locked.queue_id AND l.key = locked.key`
+
+const WAKE_SLEEPING = `UPDATE octoflow_lanes l SET wake_at = 0 FROM (
+    SELECT queue_id, key FROM octoflow_lanes WHERE wake_at IS NOT NULL ORDER BY queue_id, key FOR NO KEY UPDATE
+  ) AS locked
+  WHERE l.queue_id = locked.queue_id AND l.key = locked.key`
+
+const SELECT_DUE = `SELECT key FROM octoflow_lanes
+  WHERE queue_id = $1 AND wake_at IS NOT NULL AND wake_at <= $2 ORDER BY wake_at LIMIT $3`
+
+const ofLane = (stage: Stage): string => `SELECT id, stage, priority FROM octoflow_requests
+  WHERE queue_id = lane.queue_id AND concurrency_key = lane.key AND concurrency_key IS NOT NULL AND stage = ${stage} AND stage <= 3
+  ORDER BY priority, id`
+
+const SELECT_WAITING = `SELECT lane.index, job.id, job.stage, job.priority
+  FROM unnest($1::integer[], $2::text[], $3::integer[]) WITH ORDINALITY AS lane (queue_id, key, held, index),
+  LATERAL ((${ofLane(Stage.ready)}) UNION ALL (${ofLane(Stage.held)} LIMIT lane.held)) AS job`
+
+const moving = (from: Stage, to: Stage): string => `UPDATE octoflow_requests SET stage = ${to}
+  WHERE id = ANY (ARRAY(SELECT id FROM octoflow_requests WHERE id = ANY ($1::bigint[]) AND stage = ${from} FOR NO KEY UPDATE SKIP LOCKED))
+  RETURNING id`
+
+const PROMOTE = moving(Stage.held, Stage.ready)
+const DEMOTE = moving(Stage.ready, Stage.held)

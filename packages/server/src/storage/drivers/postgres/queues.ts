@@ -1,0 +1,115 @@
+import { OctoflowError } from '../../../errors/octoflow-error.ts'
+import type { Queue, QueueSettings } from '../../../model/queue.ts'
+import type { QueueStore } from '../../contract/queues.ts'
+import { Stage } from '../../sql/stages.ts'
+import type { Queryable, Value } from './connection.ts'
+import type { Database } from './database.ts'
+import { COUNT_COLUMNS, QUEUE_COLUMNS, type QueueRecord, settingsOf } from './queue-rows.ts'
+import type { Transaction } from './transaction.ts'
+import { textArray } from './values.ts'
+import type { Writer } from './writer.ts'
+
+export class PostgresQueues implements QueueStore {
+  readonly #db: Database
+  readonly #writer: Writer
+
+  constructor(db: Database, writer: Writer) {
+    this.#db = db
+    this.#writer = writer
+  }
+
+  list(): Promise<readonly Queue[]> {
+    return readQueues(this.#db, null)
+  }
+
+  find({ names }: Parameters<QueueStore['find']>[0]): Promise<readonly Queue[]> {
+    return readQueues(this.#db, names)
+  }
+
+  configure({ now, name, change, ifVersion }: Parameters<QueueStore['configure']>[0]): Promise<Queue> {
+    return this.#writer.write(async (transaction) => {
+      const locked = ifVersion === null ? null : await lock(transaction, name)
+      if (ifVersion !== null && locked?.[3] !== ifVersion) throw new OctoflowError('precondition_failed')
+      if (locked === null) await transaction.makeQueues([name], now)
+      const record = locked ?? (await lock(transaction, name))!
+      const settings = { ...settingsOf(record), ...change }
+      transaction.send(UPDATE_SETTINGS, record[0], ...settingsValues(settings))
+      transaction.lanes.wakeAll(record[0])
+      const [queue] = await readQueues(transaction, [name])
+      const { counts } = queue!
+      // Whatever changed may let jobs start; the workers that wait find out by trying.
+      const changed = transaction.change(record[0])
+      if (!settings.paused) {
+        changed.becameReady += counts.ready + counts.held
+        changed.nextTimeMoved = counts.scheduled > 0
+      }
+      return queue!
+    })
+  }
+}
+
+async function lock(transaction: Transaction, name: string): Promise<QueueRecord | null> {
+  const [record] = await transaction.rows<QueueRecord>(LOCK, name)
+  if (record !== undefined) transaction.learn(record)
+  return record ?? null
+}
+
+function settingsValues(settings: QueueSettings): Value[] {
+  const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
+  return [
+    settings.paused,
+    settings.concurrency,
+    settings.keyConcurrency,
+    json(settings.rateLimit),
+    json(settings.keyRateLimit),
+    settings.maxAttempts,
+    json(settings.backoff),
+    settings.retention,
+    settings.handler,
+  ]
+}
+
+type CountedRecord = readonly [...record: QueueRecord, ...counts: number[]]
+
+const RECORD_LENGTH = 13
+
+/** @param names of the queues wanted, in whose order they come; `null` for all, by name. */
+async function readQueues(from: Queryable, names: readonly string[] | null): Promise<Queue[]> {
+  const rows = await from.rows<CountedRecord>(SELECT, names === null ? null : textArray(names))
+  const found = new Map(rows.map((row) => [row[1], toQueue(row)]))
+  return names === null ? [...found.values()] : [...new Set(names)].flatMap((name) => found.get(name) ?? [])
+}
+
+function toQueue(row: CountedRecord): Queue {
+  const record = row.slice(0, RECORD_LENGTH) as unknown as QueueRecord
+  const counts = row.slice(RECORD_LENGTH) as number[]
+  const count = (stage: Stage): number => counts[stage]!
+  const [ready, scheduled, held] = [count(Stage.ready), count(Stage.scheduled), count(Stage.held)]
+  return {
+    name: record[1],
+    createdAt: record[2],
+    version: record[3],
+    ...settingsOf(record),
+    counts: {
+      ready,
+      scheduled,
+      held,
+      pending: ready + scheduled + held,
+      running: count(Stage.running),
+      completed: count(Stage.completed),
+      cancelled: count(Stage.cancelled),
+      dead: count(Stage.dead),
+    },
+  }
+}
+
+const SELECT = `SELECT ${QUEUE_COLUMNS}, ${COUNT_COLUMNS.map((column) => `coalesce(c.${column}, 0)`).join(', ')}
+  FROM octoflow_queues q
+  LEFT JOIN LATERAL (SELECT ${COUNT_COLUMNS.map((column) => `sum(${column}) AS ${column}`).join(', ')}
+    FROM octoflow_counts WHERE queue_id = q.id) AS c ON true
+  WHERE $1::text[] IS NULL OR q.name = ANY ($1::text[]) ORDER BY q.name`
+
+const LOCK = `SELECT ${QUEUE_COLUMNS} FROM octoflow_queues q WHERE q.name = $1 FOR NO KEY UPDATE`
+
+const UPDATE_SETTINGS = `UPDATE octoflow_queues SET paused = $2, concurrency = $3, key_concurrency = $4, rate_limit = $5,
+  key_rate_limit = $6, max_attempts = $7, backoff = $8, retention = $9, handler = $10, version = version + 1 WHERE id = $1`

@@ -1,0 +1,168 @@
+import type { Instant } from '../../../lib/time.ts'
+import type { NewJob, NewRequest, Submitted } from '../../contract/requests.ts'
+import { formatMeta } from '../../sql/meta.ts'
+import { formatOptions } from '../../sql/options.ts'
+import { pendingStage, type Stage } from '../../sql/stages.ts'
+import { idempotencyAnswers, rememberAnswers } from './idempotency.ts'
+import { insertLabels } from './job-rows.ts'
+import type { Transaction } from './transaction.ts'
+import { array, textArray } from './values.ts'
+
+export interface SubmitCall {
+  readonly now: Instant
+  readonly items: readonly NewRequest[]
+}
+
+/** One of the items of several calls, and what becomes of it. */
+export interface Item {
+  readonly request: NewRequest
+  readonly now: Instant
+  queueId: number | null
+  /** How it is answered once those before it in the batch are; `null` for one that is answered by itself. */
+  follow: (() => Submitted) | null
+  answer: Submitted | null
+}
+
+/** Submits for several callers at once, as if one came after the other. */
+export async function submit(
+  transaction: Transaction,
+  calls: readonly SubmitCall[],
+): Promise<readonly (readonly Submitted[])[]> {
+  const items = calls.flatMap(({ now, items: of }) =>
+    of.map((request): Item => ({ request, now, queueId: null, follow: null, answer: null })),
+  )
+  for (const { request } of items)
+    if (request.queue !== null && request.job === null) throw new Error('a request with a queue needs the settings of its job')
+  await idempotencyAnswers(transaction, items)
+  await findQueueIds(transaction, items.filter(isOpen))
+  await findHolders(transaction, items.filter(isOpen))
+  await insert(transaction, items.filter(isOpen))
+  for (const item of items) item.answer ??= item.follow!()
+  rememberAnswers(transaction, items)
+  if (items.length > 0) await transaction.lanes.balance(Math.max(...items.map(({ now }) => now)))
+  let at = 0
+  return calls.map(({ items: of }) => of.map(() => items[at++]!.answer!))
+}
+
+const isOpen = ({ answer, follow }: Item): boolean => answer === null && follow === null
+
+async function findQueueIds(transaction: Transaction, items: readonly Item[]): Promise<void> {
+  const names = items.flatMap(({ request }) => request.queue ?? [])
+  if (names.length === 0) return
+  const ids = await transaction.makeQueues(names, items[0]!.now)
+  for (const item of items) if (item.request.queue !== null) item.queueId = ids.get(item.request.queue)!
+}
+
+/** Answers items whose unique key is taken, by a job that is there or by an item before them. */
+async function findHolders(transaction: Transaction, items: readonly Item[]): Promise<void> {
+  const firsts = new Map<string, Item>()
+  for (const item of items) {
+    const uniqueKey = item.request.job?.uniqueKey ?? null
+    if (uniqueKey === null || item.queueId === null) continue
+    const name = `${item.queueId}:${uniqueKey}`
+    const first = firsts.get(name)
+    if (first === undefined) firsts.set(name, item)
+    else item.follow = () => ({ id: first.answer!.id, hasJob: true, outcome: 'existing' })
+  }
+  if (firsts.size === 0) return
+  const unique = [...firsts.values()]
+  const holders = await transaction.rows<[number, string, number]>(
+    SELECT_HOLDERS,
+    array(unique.map(({ queueId }) => queueId)),
+    textArray(unique.map(({ request }) => request.job!.uniqueKey)),
+  )
+  for (const [queueId, key, id] of holders) firsts.get(`${queueId}:${key}`)!.answer = { id, hasJob: true, outcome: 'existing' }
+}
+
+/**
+ * A body with its headers up to this many characters stands in the request's own row. That row is rewritten when the job
+ * starts and when it ends, which costs more for a larger body than a row of its own does.
+ */
+const INLINE_UP_TO = 96
+
+/** What goes into the table for one item. */
+interface Row {
+  readonly item: Item
+  readonly stage: Stage | null
+  readonly meta: string | null
+  readonly body: string
+  readonly inline: boolean
+}
+
+async function insert(transaction: Transaction, items: readonly Item[]): Promise<void> {
+  if (items.length === 0) return
+  const rows = items.map(toRow)
+  const latest = Math.max(...items.map(({ now }) => now))
+  const first = await insertRows(transaction, rows, latest)
+  for (const [index, { item, stage }] of rows.entries()) {
+    const { queueId, request, now } = item
+    item.answer = { id: first + index, hasJob: queueId !== null, outcome: 'created' }
+    if (queueId === null) continue
+    transaction.move(queueId, request.job!.concurrencyKey, null, stage)
+    transaction.stats(queueId, now).submitted++
+  }
+  insertLabels(
+    transaction,
+    items.flatMap((item) => {
+      const labels = item.queueId === null ? null : item.request.job!.labels
+      return labels === null ? [] : [[item.answer!.id, labels] as const]
+    }),
+  )
+}
+
+function toRow(item: Item): Row {
+  const { request, now } = item
+  const meta = formatMeta(request)
+  const inline = (meta?.length ?? 0) + request.body.length <= INLINE_UP_TO
+  const stage = item.queueId === null ? null : pendingStage(request.job!.runAt ?? now, request.job!.concurrencyKey, now)
+  return { item, stage, meta, body: request.body, inline }
+}
+
+/** @returns the id of the first row; the others follow it. */
+async function insertRows(transaction: Transaction, rows: readonly Row[], latest: Instant): Promise<number> {
+  const jobs = rows.map(({ item }) => (item.queueId === null ? null : item.request.job))
+  const of = <Value>(field: (job: NewJob) => Value): (Value | null)[] => jobs.map((job) => (job === null ? null : field(job)))
+  let running = 0
+  const notBefore = rows.map(({ item }, index) => (running = index === 0 ? item.now : Math.max(running, item.now)))
+  const inserted = await transaction.rows<[number]>(
+    INSERT,
+    rows.length,
+    latest,
+    array(notBefore),
+    array(rows.map(({ item }) => item.queueId)),
+    array(rows.map(({ stage }) => stage)),
+    array(of(({ priority }) => priority)),
+    array(of(({ runAt }) => runAt)),
+    array(of(({ maxAttempts }) => maxAttempts)),
+    array(of(({ timeout }) => timeout)),
+    textArray(of(({ concurrencyKey }) => concurrencyKey)),
+    textArray(of(({ uniqueKey }) => uniqueKey)),
+    textArray(jobs.map((job) => (job === null ? null : formatOptions({ ...job, timeout: null })))),
+    array(rows.map(({ inline, body }) => (inline ? null : body.length))),
+    textArray(rows.map(({ meta }) => meta)),
+    textArray(rows.map(({ body }) => body)),
+  )
+  return inserted[0]![0]
+}
+
+const SELECT_HOLDERS = `SELECT r.queue_id, r.unique_key, r.id
+  FROM unnest($1::integer[], $2::text[]) AS u (queue_id, key)
+  JOIN octoflow_requests r ON r.queue_id = u.queue_id AND r.unique_key = u.key AND r.unique_key IS NOT NULL AND r.stage <= 3`
+
+// Rows with a unique key come in its order, so that two transactions that insert the same keys never wait for each other.
+const INSERT = `WITH given AS (SELECT * FROM octoflow_allocate($1, $2)),
+  row AS MATERIALIZED (
+    SELECT given.first_id + n - 1 AS id, greatest(given.not_before, r.not_before) AS received_at, r.*
+      FROM given, unnest($3::bigint[], $4::integer[], $5::smallint[], $6::smallint[], $7::bigint[], $8::integer[], $9::bigint[],
+        $10::text[], $11::text[], $12::text[], $13::integer[], $14::text[], $15::text[]) WITH ORDINALITY
+        AS r (not_before, queue_id, stage, priority, run_at, max_attempts, timeout, concurrency_key, unique_key, options, size,
+          meta, body, n)),
+  inserted AS (
+    INSERT INTO octoflow_requests (id, received_at, run_at, queue_id, stage, priority, max_attempts, size, timeout,
+      concurrency_key, unique_key, options, meta, body)
+    SELECT id, received_at, CASE WHEN stage IS NULL THEN NULL ELSE coalesce(run_at, received_at) END, queue_id, stage, priority,
+      max_attempts, size, timeout, concurrency_key, unique_key, options,
+      CASE WHEN size IS NULL THEN meta END, CASE WHEN size IS NULL THEN body END
+    FROM row ORDER BY queue_id, unique_key COLLATE "C", id),
+  apart AS (INSERT INTO octoflow_bodies (id, meta, body) SELECT id, meta, body FROM row WHERE size IS NOT NULL)
+  SELECT first_id FROM given`

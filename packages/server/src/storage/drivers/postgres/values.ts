@@ -1,0 +1,30 @@
+/**
+ * Values on their way to PostgreSQL and back. Its texts cannot hold the character NUL, which JSON and JavaScript know, so NUL
+ * travels as SUB and `0`, and SUB itself as SUB and `1`; neither occurs in practice.
+ */
+const NUL = '\u0000'
+const SUB = '\u001a'
+
+export function encodeText(text: string): string {
+  if (!text.includes(NUL) && !text.includes(SUB)) return text
+  return text.replaceAll(SUB, `${SUB}1`).replaceAll(NUL, `${SUB}0`)
+}
+
+export function decodeText(text: string): string {
+  if (!text.includes(SUB)) return text
+  return text.replaceAll(`${SUB}0`, NUL).replaceAll(`${SUB}1`, SUB)
+}
+
+/** An array of numbers or booleans as PostgreSQL reads it; the client's own way takes each element through a regular expression. */
+export function array(values: readonly (number | boolean | null)[]): string {
+  let text = '{'
+  for (const value of values) text += value === null ? 'NULL,' : `${value},`
+  return text.length === 1 ? '{}' : `${text.slice(0, -1)}}`
+}
+
+/** An array of texts as PostgreSQL reads it, still to be encoded. */
+export function textArray(values: readonly (string | null)[]): string {
+  let text = '{'
+  for (const value of values) text += value === null ? 'NULL,' : `"${value.replace(/["\\]/g, '\\$&')}",`
+  return text.length === 1 ? '{}' : `${text.slice(0, -1)}}`
+}

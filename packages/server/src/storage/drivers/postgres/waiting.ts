@@ -1,0 +1,59 @@
+import type { Instant } from '../../../lib/time.ts'
+import type { Job } from '../../../model/job.ts'
+import type { WaitingFacts } from '../../contract/jobs.ts'
+import { Stage } from '../../sql/stages.ts'
+import { runningIn } from './claims.ts'
+import type { Transaction } from './transaction.ts'
+
+const COUNT_AHEAD_TO = 1_000
+const HOLDERS_SHOWN = 10
+
+/** What is to be known of a pending job to tell why it waits. */
+export async function waitingFacts(transaction: Transaction, job: Job, now: Instant): Promise<WaitingFacts | null> {
+  const key = job.concurrencyKey
+  const { lanes } = transaction
+  const [row] = await transaction.rows<[Stage, number]>(SELECT_STAGE, job.id)
+  if (row === undefined) return null
+  const [stage, queueId] = row
+  const { paused, concurrency, keyConcurrency } = (await transaction.settings([queueId])).get(queueId)!
+  await lanes.rates.readQueue(queueId, now)
+  const [ahead] = await transaction.rows<[number]>(COUNT_AHEAD, queueId, job.priority, job.id, COUNT_AHEAD_TO)
+  const queue = {
+    paused,
+    concurrency,
+    running: await runningIn(transaction, queueId),
+    rateNextAt: lanes.rates.ofQueue(queueId, now).nextAt,
+  }
+  const facts = { job, ahead: ahead![0], queue }
+  if (key === null) return { ...facts, stage: waitsFor(stage, job, now, true), key: null }
+  const lane = await lanes.peek(queueId, key)
+  await lanes.rates.read([lane], now)
+  const holders = await transaction.rows<[number, string | null]>(SELECT_HOLDERS, queueId, key, HOLDERS_SHOWN)
+  return {
+    ...facts,
+    stage: waitsFor(stage, job, now, lanes.hasRoom(lane, now)),
+    key: {
+      limit: keyConcurrency,
+      holders: holders.map(([id, worker]) => ({ id, worker })),
+      running: lane.running,
+      rateNextAt: lanes.rates.ofKey(queueId, key, now).nextAt,
+    },
+  }
+}
+
+/** Jobs that are due are moved on by the next claim; until then their stage in the table is that of before. */
+function waitsFor(stage: Stage, job: Job, now: Instant, hasRoom: boolean): WaitingFacts['stage'] {
+  if (stage === Stage.held) return 'held'
+  if (stage === Stage.ready) return 'ready'
+  if (job.runAt > now) return 'scheduled'
+  return hasRoom ? 'ready' : 'held'
+}
+
+const SELECT_STAGE = 'SELECT stage, queue_id FROM octoflow_requests WHERE id = $1 AND stage < 3'
+
+// Ready jobs of a better priority, and older ones of the same. Two ranges of one index, counted no further than needed.
+const COUNT_AHEAD = `SELECT count(*) FROM (
+  SELECT 1 FROM octoflow_requests WHERE queue_id = $1 AND stage = 0 AND (priority, id) < ($2, $3) LIMIT $4) AS ahead`
+
+const SELECT_HOLDERS = `SELECT id, worker FROM octoflow_requests
+  WHERE queue_id = $1 AND concurrency_key = $2 AND concurrency_key IS NOT NULL AND stage = 3 ORDER BY id LIMIT $3`

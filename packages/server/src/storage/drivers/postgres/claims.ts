@@ -9,7 +9,7 @@ import { parseOptions } from '../../sql/options.ts'
 import { Stage } from '../../sql/stages.ts'
 import { QUEUE_COLUMNS, type QueueRecord } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
-import { array, textArray } from './values.ts'
+import { array, numbers, numbersOrNull, textArray, texts } from './values.ts'
 import type { Writer } from './writer.ts'
 
 const PROMOTE_AT_ONCE = 1_000
@@ -23,14 +23,15 @@ export interface ClaimCall {
 }
 
 interface Round {
-  readonly jobs: readonly StartedRecord[]
-  readonly settings: QueueSettings | null
+  readonly jobs: readonly Started[]
   readonly nextAt: Instant | null
   /** Whether jobs had to be passed over, so that there may be others behind them. */
   readonly passedOver: boolean
+  /** Whether there was more than one answer can carry. */
+  readonly cut: boolean
 }
 
-const NOTHING: Round = { jobs: [], settings: null, nextAt: null, passedOver: false }
+const NOTHING: Round = { jobs: [], nextAt: null, passedOver: false, cut: false }
 
 /** Claims for several callers at once; who comes first gets the better jobs. */
 export async function claim(writer: Writer, queue: string, calls: readonly ClaimCall[]): Promise<readonly Claim[]> {
@@ -43,7 +44,7 @@ export async function claim(writer: Writer, queue: string, calls: readonly Claim
   }
   while (round !== 'due') {
     takers.give(round)
-    if (!round.passedOver || takers.wanted === 0) return takers.claims(round.nextAt)
+    if (takers.wanted === 0 || !(round.passedOver || round.cut)) return takers.claims(round.nextAt)
     round = await writer.transact((transaction) => take(transaction, queue, takers, 'whatever is due'))
   }
   throw new Error('what is due was made ready already')
@@ -54,22 +55,29 @@ class Takers {
   readonly now: Instant
   readonly #calls: readonly ClaimCall[]
   readonly #jobs: ClaimedJob[][]
+  /** How many jobs each still wants. */
+  readonly #left: number[]
 
   constructor(calls: readonly ClaimCall[]) {
     this.now = Math.max(...calls.map(({ now }) => now))
     this.#calls = calls
     this.#jobs = calls.map(() => [])
+    this.#left = calls.map(({ limit }) => limit)
   }
 
   get wanted(): number {
-    return this.#left().reduce((sum, left) => sum + left, 0)
+    return this.#left.reduce((sum, left) => sum + left, 0)
+  }
+
+  get single(): boolean {
+    return this.#calls.length === 1
   }
 
   /** Whose is the nth job: the first of each, its worker and the end of its lease. */
   parameters(): readonly [firsts: string, workers: string, untils: string] {
     const firsts: number[] = []
     let first = 1
-    for (const left of this.#left()) {
+    for (const left of this.#left) {
       firsts.push(first)
       first += left
     }
@@ -80,15 +88,17 @@ class Takers {
     ]
   }
 
-  give({ jobs, settings }: Round): void {
-    if (settings === null) return
-    const left = this.#left()
+  give({ jobs, cut }: Round): void {
+    const left = [...this.#left]
     let taker = 0
     let end = left[0]!
-    for (const row of jobs.toSorted((a, b) => a[0] - b[0])) {
-      while (row[0] > end) end += left[++taker]!
-      this.#jobs[taker]!.push(new Claimed(row, settings))
+    for (const { n, job } of jobs.toSorted((a, b) => a.n - b.n)) {
+      while (n > end) end += left[++taker]!
+      this.#jobs[taker]!.push(job)
+      this.#left[taker]!--
     }
+    // Who got some does not get more than one answer can carry; who got none has another try.
+    if (cut) for (const [index, got] of this.#jobs.entries()) if (got.length > 0) this.#left[index] = 0
   }
 
   claims(nextAt: Instant | null): Claim[] {
@@ -96,10 +106,6 @@ class Takers {
       const jobs = this.#jobs[index]!
       return { jobs, nextAt: jobs.length < limit ? nextAt : null }
     })
-  }
-
-  #left(): number[] {
-    return this.#calls.map(({ limit }, index) => limit - this.#jobs[index]!.length)
   }
 }
 
@@ -121,30 +127,26 @@ async function take(
   if (found === undefined) return NOTHING
   const [nextDue, nextWake, ...record] = found
   let settings = transaction.learn(record)
-  let rows = unlimited
-  if (rows.length === 0) {
+  let picked = unlimited
+  if (picked.count === 0) {
     if (settings.paused) return NOTHING
     if (!skipDue && isDue(nextDue, now, nextWake)) return 'due'
     if (settings.concurrency !== null || settings.rateLimit !== null) {
       settings = await lockQueue(transaction, queueId)
       const room = await roomOf(transaction, queueId, takers.wanted, now)
       if (settings.paused) return NOTHING
-      if (room > 0) rows = await pick(transaction, queueId, takers, room, { skipDue: true, skipLimits: true })
+      if (room > 0) picked = await pick(transaction, queueId, takers, room, { skipDue: true, skipLimits: true })
     }
   }
 
-  const keyed = rows.filter((row) => row[1] === null)
-  const plain = rows.filter((row) => row[1] !== null) as StartedRecord[]
-  for (const row of plain) noteStart(transaction, queueId, null, row[6], now)
-  const started = await startKeyed(transaction, queueId, keyed, takers)
-  const jobs = [...plain, ...started]
+  const plain = picked.started(settings)
+  noteStarts(transaction, queueId, null, plain, now)
+  const jobs = [...plain, ...(await startKeyed(transaction, queueId, picked.keyed(), takers, settings))]
   // Jobs beyond what one answer can carry were locked all the same, and passed by by others.
-  if (jobs.reduce((sum, row) => sum + row[13].length, 0) >= CHARACTERS_AT_ONCE) transaction.change(queueId).becameReady++
-  const nextAt =
-    jobs.length < takers.wanted
-      ? await nextTry(transaction, queueId, nextDue, keyed.length > 0 ? 'changed' : nextWake, now)
-      : null
-  return { jobs, settings, nextAt, passedOver: jobs.length < rows.length }
+  if (picked.cut) transaction.change(queueId).becameReady++
+  const wake = jobs.length > plain.length || picked.count > plain.length ? 'changed' : nextWake
+  const nextAt = jobs.length < takers.wanted ? await nextTry(transaction, queueId, nextDue, wake, now) : null
+  return { jobs, nextAt, passedOver: jobs.length < picked.count, cut: picked.cut }
 }
 
 const isDue = (nextDue: Instant | null, now: Instant, nextWake: Instant | null): boolean =>
@@ -179,52 +181,60 @@ export async function runningIn(transaction: Transaction, queueId: number): Prom
 }
 
 /** Locks ready jobs, and starts those without a concurrency key. */
-function pick(
+async function pick(
   transaction: Transaction,
   queueId: number,
   takers: Takers,
   limit: number,
   { skipDue, skipLimits }: { readonly skipDue: boolean; readonly skipLimits: boolean },
-): Promise<PickedRecord[]> {
-  const { now } = takers
-  return transaction.rows(PICK, now, ...takers.parameters(), GRACE, queueId, limit, CHARACTERS_AT_ONCE, skipDue, skipLimits)
+): Promise<Picked> {
+  const values = [takers.now, ...takers.parameters(), GRACE, queueId, limit, CHARACTERS_AT_ONCE, skipDue, skipLimits] as const
+  if (takers.single) {
+    const [row] = await transaction.rows<PickedRecord>(PICK_FOR_ONE, ...values)
+    const picked = new Picked(row!)
+    if (!picked.cut) return picked
+  }
+  const [row] = await transaction.rows<PickedRecord>(PICK, ...values)
+  return new Picked(row!)
 }
 
 /** Starts locked jobs whose concurrency key has room, and holds back the others. */
 async function startKeyed(
   transaction: Transaction,
   queueId: number,
-  keyed: readonly PickedRecord[],
+  keyed: readonly Keyed[],
   takers: Takers,
-): Promise<readonly StartedRecord[]> {
+  settings: QueueSettings,
+): Promise<readonly Started[]> {
   if (keyed.length === 0) return []
   const { lanes } = transaction
   const { now } = takers
-  const wanted = keyed.map((row) => lanes.get(queueId, row[7]!))
+  const wanted = keyed.map(({ key }) => lanes.get(queueId, key))
   await Promise.all([lanes.lock(), lanes.rates.read(wanted, now)])
-  const starting: PickedRecord[] = []
+  const starting: Keyed[] = []
   const held: number[] = []
-  for (const [index, row] of keyed.entries()) {
-    const [, , id] = row
+  for (const [index, job] of keyed.entries()) {
     if (lanes.mayStart(wanted[index]!, now)) {
-      noteStart(transaction, queueId, row[7], row[6], now)
-      starting.push(row)
+      noteStart(transaction, queueId, job.key, job.runAt, now)
+      starting.push(job)
     } else {
-      transaction.move(queueId, row[7], Stage.ready, Stage.held)
-      held.push(id)
+      transaction.move(queueId, job.key, Stage.ready, Stage.held)
+      held.push(job.id)
     }
   }
   if (held.length > 0) transaction.send(HOLD, array(held))
-  const started = await transaction.rows<StartedRecord>(
+  else lanes.leave(wanted)
+  const ids = array(starting.map(({ id }) => id))
+  const [row] = await transaction.rows<StartedRecord>(
     START,
     now,
     ...takers.parameters(),
     GRACE,
-    array(starting.map((row) => row[2])),
-    array(starting.map((row) => row[0])),
+    ids,
+    array(starting.map(({ n }) => n)),
   )
   await lanes.balance(now)
-  return started
+  return toStarted(row!, settings)
 }
 
 export function noteStart(
@@ -236,10 +246,19 @@ export function noteStart(
   from: Stage = Stage.ready,
 ): void {
   transaction.move(queueId, key, from, Stage.running)
-  transaction.lanes.rates.countStart(queueId, key, now)
+  transaction.lanes.rates.countStarts(queueId, key, now)
   const stats = transaction.stats(queueId, now)
   stats.started++
   stats.waited += Math.max(0, now - runAt)
+}
+
+function noteStarts(transaction: Transaction, queueId: number, key: null, started: readonly Started[], now: Instant): void {
+  if (started.length === 0) return
+  transaction.move(queueId, key, Stage.ready, Stage.running, started.length)
+  transaction.lanes.rates.countStarts(queueId, key, now, started.length)
+  const stats = transaction.stats(queueId, now)
+  stats.started += started.length
+  for (const { job } of started) stats.waited += Math.max(0, now - job.runAt)
 }
 
 async function nextTry(
@@ -262,25 +281,117 @@ async function nextTry(
 
 type QueueState = readonly [nextDue: Instant | null, nextWake: Instant | null, ...QueueRecord]
 
-/** A ready job that is locked: started already, or waiting for its key to be asked, in which case `attempt` is missing. */
-type PickedRecord = readonly [
-  n: number,
-  attempt: number | null,
-  id: number,
-  fence: number,
-  priority: number,
-  createdAt: Instant,
-  runAt: Instant,
-  key: string | null,
-  leaseUntil: Instant,
-  timeout: Duration | null,
-  maxAttempts: number | null,
+/** Columns of the jobs started, each as an array: a row for each would cost the client several times as much. */
+type StartedRecord = readonly [
+  ns: string | null,
+  ids: string,
+  attempts: string,
+  fences: string,
+  priorities: string,
+  createdAts: string,
+  runAts: string,
+  leaseUntils: string,
+  timeouts: string | null,
+  maxAttempts: string | null,
+  keys: string | null,
   options: string | null,
-  meta: string | null,
-  payload: string,
+  metas: string | null,
+  payloads: string,
 ]
 
-type StartedRecord = PickedRecord & { readonly 1: number }
+/** The jobs started, the jobs locked whose keys are still to be asked, and whether there are too many characters for them all. */
+type PickedRecord = readonly [
+  ...StartedRecord,
+  keyedNs: string | null,
+  keyedIds: string,
+  keyedRunAts: string,
+  keyedKeys: string,
+  cut: boolean,
+]
+
+const STARTED_COLUMNS = 14
+
+interface Keyed {
+  readonly n: number
+  readonly id: number
+  readonly runAt: Instant
+  readonly key: string
+}
+
+interface Started {
+  /** Its place among all that are claimed together. */
+  readonly n: number
+  readonly job: ClaimedJob
+}
+
+class Picked {
+  readonly cut: boolean
+  readonly count: number
+  readonly #record: PickedRecord
+
+  constructor(record: PickedRecord) {
+    this.#record = record
+    this.cut = record[STARTED_COLUMNS + 4] as boolean
+    this.count = [record[0], record[STARTED_COLUMNS]].reduce(
+      (sum, ns) => sum + (ns == null ? 0 : numbers(ns as string).length),
+      0,
+    )
+  }
+
+  started(settings: QueueSettings): readonly Started[] {
+    return toStarted(this.#record as unknown as StartedRecord, settings)
+  }
+
+  keyed(): readonly Keyed[] {
+    const [ns, ids, runAts, keys] = this.#record.slice(STARTED_COLUMNS) as [string | null, string, string, string]
+    if (ns === null) return []
+    const [idsOf, runAtsOf, keysOf] = [numbers(ids), numbers(runAts), texts(keys)]
+    return numbers(ns).map((n, index) => ({ n, id: idsOf[index]!, runAt: runAtsOf[index]!, key: keysOf[index]! }))
+  }
+}
+
+function toStarted(record: StartedRecord, settings: QueueSettings): readonly Started[] {
+  if (record[0] === null) return []
+  const columns = new Columns(record, settings)
+  return numbers(record[0]).map((n, index) => ({ n, job: new Claimed(columns, index) }))
+}
+
+const some = (text: string | null): readonly (number | null)[] | null => (text === null ? null : numbersOrNull(text))
+
+/** What is `null` is so for all jobs, as it mostly is. */
+class Columns {
+  readonly settings: QueueSettings
+  readonly ids: readonly number[]
+  readonly attempts: readonly number[]
+  readonly fences: readonly number[]
+  readonly priorities: readonly number[]
+  readonly createdAts: readonly Instant[]
+  readonly runAts: readonly Instant[]
+  readonly leaseUntils: readonly Instant[]
+  readonly timeouts: readonly (Duration | null)[] | null
+  readonly maxAttempts: readonly (number | null)[] | null
+  readonly keys: readonly (string | null)[] | null
+  readonly options: readonly (string | null)[] | null
+  readonly metas: readonly (string | null)[] | null
+  readonly payloads: readonly string[]
+
+  constructor(record: StartedRecord, settings: QueueSettings) {
+    this.settings = settings
+    this.ids = numbers(record[1])
+    this.attempts = numbers(record[2])
+    this.fences = numbers(record[3])
+    this.priorities = numbers(record[4])
+    this.createdAts = numbers(record[5])
+    this.runAts = numbers(record[6])
+    this.leaseUntils = numbers(record[7])
+    this.timeouts = some(record[8])
+    this.maxAttempts = some(record[9])
+    this.keys = record[10] === null ? null : texts(record[10])
+    this.options = record[11] === null ? null : texts(record[11])
+    this.metas = record[12] === null ? null : texts(record[12])
+    this.payloads = texts(record[13])
+  }
+}
 
 /** A class, for a claim makes hundreds of them: their request is parsed for those alone who ask. */
 class Claimed implements ClaimedJob {
@@ -298,20 +409,21 @@ class Claimed implements ClaimedJob {
   readonly payload: string
   readonly #meta: string | null
 
-  constructor(row: StartedRecord, settings: QueueSettings) {
-    this.attempt = row[1]
-    this.id = row[2]
-    this.fence = row[3]
-    this.priority = row[4]
-    this.createdAt = row[5]
-    this.runAt = row[6]
-    this.concurrencyKey = row[7]
-    this.leaseUntil = row[8]
-    this.timeout = row[9]
-    this.maxAttempts = retryPolicy({ maxAttempts: row[10], backoff: null }, settings).maxAttempts
-    this.labels = parseOptions(row[11]).labels ?? NO_LABELS
-    this.#meta = row[12]
-    this.payload = row[13]
+  constructor(columns: Columns, at: number) {
+    this.id = columns.ids[at]!
+    this.fence = columns.fences[at]!
+    this.leaseUntil = columns.leaseUntils[at]!
+    this.attempt = columns.attempts[at]!
+    const maxAttempts = columns.maxAttempts?.[at] ?? null
+    this.maxAttempts = retryPolicy({ maxAttempts, backoff: null }, columns.settings).maxAttempts
+    this.priority = columns.priorities[at]!
+    this.createdAt = columns.createdAts[at]!
+    this.runAt = columns.runAts[at]!
+    this.timeout = columns.timeouts?.[at] ?? null
+    this.concurrencyKey = columns.keys?.[at] ?? null
+    this.labels = parseOptions(columns.options?.[at] ?? null).labels ?? NO_LABELS
+    this.payload = columns.payloads[at]!
+    this.#meta = columns.metas?.[at] ?? null
   }
 
   get request(): Meta {
@@ -332,54 +444,76 @@ const SELECT_STATE = `SELECT
     ${QUEUE_COLUMNS}
   FROM octoflow_queues q WHERE q.id = $1`
 
-// $1 now, $2 firsts, $3 workers, $4 untils, $5 grace: the parameters of both statements that start jobs. `picked` has their id
+// $1 now, $2 firsts, $3 workers, $4 untils, $5 grace: the parameters of all statements that start jobs. `picked` has their id
 // and their place among those that are picked, of which width_bucket tells whose they are.
-const STARTING = `UPDATE octoflow_requests r SET stage = 3, attempt = r.attempt + 1, fence = r.fence + 1, status_label = NULL,
-    progress = NULL, started_at = $1::bigint, worker = ($3::text[])[width_bucket(picked.n, $2::bigint[])],
+const starting = (
+  taker: string,
+): string => `UPDATE octoflow_requests r SET stage = 3, attempt = r.attempt + 1, fence = r.fence + 1,
+    status_label = NULL, progress = NULL, started_at = $1::bigint, worker = ($3::text[])[${taker}],
     deadline = $1::bigint + r.timeout + $5::bigint,
-    lease_until = least(($4::bigint[])[width_bucket(picked.n, $2::bigint[])], $1::bigint + r.timeout + $5::bigint)
+    lease_until = least(($4::bigint[])[${taker}], $1::bigint + r.timeout + $5::bigint)
   FROM picked WHERE r.id = picked.id`
 
-const RETURNING = `RETURNING picked.n, r.attempt, r.id, r.fence, r.priority, r.received_at, r.run_at, r.concurrency_key,
-  r.lease_until, r.timeout, r.max_attempts, r.options, r.meta, r.body, r.revised`
+const OF_MANY = 'width_bucket(picked.n, $2::bigint[])'
+const OF_ONE = '1'
 
-const SELECT_STARTED = `SELECT s.n, s.attempt, s.id, s.fence, s.priority, s.received_at, s.run_at, s.concurrency_key, s.lease_until,
-    s.timeout, s.max_attempts, s.options, CASE WHEN s.body IS NULL THEN b.meta ELSE s.meta END,
-    coalesce(p.body, s.body, b.body)
-  FROM started s
-  LEFT JOIN octoflow_bodies b ON s.body IS NULL AND b.id = s.id
-  LEFT JOIN octoflow_payloads p ON s.revised AND p.job_id = s.id`
+const RETURNING = `RETURNING picked.n, r.id, r.attempt, r.fence, r.priority, r.received_at, r.run_at, r.lease_until, r.timeout,
+  r.max_attempts, r.concurrency_key, r.options, r.meta, r.body, r.revised`
+
+const unlessAllNull = (column: string, aggregate: string): string =>
+  `CASE WHEN count(${column}) > 0 THEN ${aggregate}(${column}) END`
+
+// Subqueries that are fenced off by OFFSET are run for those rows alone that have something there.
+const STARTED = `SELECT array_agg(n), array_agg(id), array_agg(attempt), array_agg(fence), array_agg(priority),
+    array_agg(received_at), array_agg(run_at), array_agg(lease_until), ${unlessAllNull('timeout', 'array_agg')},
+    ${unlessAllNull('max_attempts', 'array_agg')}, ${unlessAllNull('concurrency_key', 'json_agg')},
+    ${unlessAllNull('options', 'json_agg')}, ${unlessAllNull('meta', 'json_agg')}, json_agg(payload)
+  FROM (
+    SELECT s.n, s.id, s.attempt, s.fence, s.priority, s.received_at, s.run_at, s.lease_until, s.timeout, s.max_attempts,
+      s.concurrency_key, s.options, CASE WHEN s.body IS NULL THEN b.meta ELSE s.meta END AS meta,
+      coalesce(p.body, s.body, b.body) AS payload
+    FROM started s
+    LEFT JOIN LATERAL (SELECT meta, body FROM octoflow_bodies WHERE id = s.id AND s.body IS NULL OFFSET 0) AS b ON true
+    LEFT JOIN LATERAL (SELECT body FROM octoflow_payloads WHERE job_id = s.id AND s.revised OFFSET 0) AS p ON true
+  ) AS job`
+
+const KEYED = `SELECT array_agg(n), array_agg(id), array_agg(run_at), json_agg(concurrency_key) FROM picked WHERE concurrency_key IS NOT NULL`
 
 // $6 queue, $7 limit, $8 characters, $9 whatever is due, $10 whatever the limits. The claim is part of the statement that looks
 // whether it may be made, so that a change of the settings comes either before or after it.
-const PICK = `WITH locked AS MATERIALIZED (
-    SELECT id, priority, run_at, concurrency_key, size FROM octoflow_requests
+const LOCKED = `SELECT id, priority, run_at, concurrency_key, size FROM octoflow_requests
      WHERE queue_id = $6 AND stage = 0 ORDER BY priority, id
      LIMIT (SELECT CASE WHEN NOT q.paused
          AND ($10::boolean OR (q.concurrency IS NULL AND q.rate_limit IS NULL))
          AND ($9::boolean OR NOT EXISTS (SELECT FROM octoflow_requests WHERE queue_id = $6 AND stage = 1 AND run_at <= $1::bigint)
            AND NOT EXISTS (SELECT FROM octoflow_lanes WHERE queue_id = $6 AND wake_at IS NOT NULL AND wake_at <= $1::bigint))
          THEN $7::bigint ELSE 0 END FROM octoflow_queues q WHERE q.id = $6)
-     FOR NO KEY UPDATE SKIP LOCKED
-  ), ranked AS (
-    SELECT *, row_number() OVER (ORDER BY priority, id) AS n FROM locked
-  ), weighed AS (
-    SELECT *, sum(size) OVER (PARTITION BY width_bucket(n, $2::bigint[]) ORDER BY n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-      AS before FROM ranked
+     FOR NO KEY UPDATE SKIP LOCKED`
+
+const PICK = `WITH locked AS MATERIALIZED (${LOCKED}), ranked AS (
+    SELECT *, row_number() OVER w AS n, sum(size) OVER (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+      FROM locked WINDOW w AS (ORDER BY priority, id)
   ), picked AS MATERIALIZED (
-    SELECT id, n, run_at, concurrency_key FROM weighed WHERE before IS NULL OR before < $8::bigint
+    SELECT * FROM ranked WHERE before IS NULL OR before < $8::bigint
   ), started AS (
-    ${STARTING} AND picked.concurrency_key IS NULL ${RETURNING}
+    ${starting(OF_MANY)} AND picked.concurrency_key IS NULL ${RETURNING}
   )
-  ${SELECT_STARTED}
-  UNION ALL
-  SELECT n, NULL, id, NULL, NULL, NULL, run_at, concurrency_key, NULL, NULL, NULL, NULL, NULL, NULL
-    FROM picked WHERE concurrency_key IS NOT NULL`
+  SELECT started.*, keyed.*, (SELECT count(*) FROM picked) < (SELECT count(*) FROM locked)
+    FROM (${STARTED}) AS started, (${KEYED}) AS keyed`
+
+// For one caller it does not matter whose is which. Where the payloads may be too large together it takes nothing.
+const PICK_FOR_ONE = `WITH locked AS MATERIALIZED (${LOCKED}), picked AS MATERIALIZED (
+    SELECT *, row_number() OVER () AS n FROM locked WHERE (SELECT coalesce(sum(size), 0) FROM locked) < $8::bigint
+  ), started AS (
+    ${starting(OF_ONE)} AND picked.concurrency_key IS NULL AND $2::bigint[] IS NOT NULL ${RETURNING}
+  )
+  SELECT started.*, keyed.*, (SELECT coalesce(sum(size), 0) FROM locked) >= $8::bigint
+    FROM (${STARTED}) AS started, (${KEYED}) AS keyed`
 
 const START = `WITH picked AS MATERIALIZED (SELECT * FROM unnest($6::bigint[], $7::bigint[]) AS p (id, n)), started AS (
-    ${STARTING} ${RETURNING}
+    ${starting(OF_MANY)} ${RETURNING}
   )
-  ${SELECT_STARTED}`
+  ${STARTED}`
 
 const HOLD = 'UPDATE octoflow_requests SET stage = 2 WHERE id = ANY ($1::bigint[])'
 

@@ -148,6 +148,7 @@ const settings = (
   SET enable_seqscan = off;
   SET enable_hashjoin = off;
   SET enable_mergejoin = off;
+  SET enable_bitmapscan = off;
   SET jit = off;
   SET default_transaction_isolation = 'read committed';
   SET statement_timeout = ${statementTimeoutMs};

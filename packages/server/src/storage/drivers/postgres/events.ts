@@ -13,7 +13,7 @@ import type { Writer } from './writer.ts'
 type Append = Parameters<EventStore['append']>[0]
 
 /** Events that one transaction stores. */
-const TOGETHER = 2_000
+const TOGETHER = 500
 
 export class PostgresEvents implements EventStore {
   readonly #db: Database

@@ -57,14 +57,14 @@ export class Lanes {
     return lane
   }
 
-  /** Counts a keyed job that enters or leaves `ready` or `running`. */
-  move(queueId: number, key: string, from: Stage | null, to: Stage | null): void {
+  /** Counts keyed jobs that enter or leave `ready` or `running`. */
+  move(queueId: number, key: string, from: Stage | null, to: Stage | null, jobs = 1): void {
     if (from === to) return
     const lane = this.touch(queueId, key)
-    if (from === Stage.ready) lane.ready--
-    if (from === Stage.running) lane.running--
-    if (to === Stage.ready) lane.ready++
-    if (to === Stage.running) lane.running++
+    if (from === Stage.ready) lane.ready -= jobs
+    if (from === Stage.running) lane.running -= jobs
+    if (to === Stage.ready) lane.ready += jobs
+    if (to === Stage.running) lane.running += jobs
     lane.changed = true
   }
 
@@ -72,10 +72,18 @@ export class Lanes {
   async lock(): Promise<void> {
     const unlocked = [...this.#known.values()].filter(({ locked }) => !locked)
     if (unlocked.length === 0) return
-    const queueIds = array(unlocked.map(({ queueId }) => queueId))
-    const keys = textArray(unlocked.map(({ key }) => key))
-    this.#transaction.send(MAKE, queueIds, keys)
-    const rows = await this.#transaction.rows<LaneRecord>(LOCK, queueIds, keys)
+    await this.#lock(unlocked)
+    // Again where one was deleted as idle after it had been seen.
+    for (let missing = unlocked; ; ) {
+      missing = missing.filter(({ locked }) => !locked)
+      if (missing.length === 0) return
+      this.#transaction.send(MAKE, ...namesOf(missing))
+      await this.#lock(missing)
+    }
+  }
+
+  async #lock(lanes: readonly Lane[]): Promise<void> {
+    const rows = await this.#transaction.rows<LaneRecord>(LOCK, ...namesOf(lanes))
     for (const [queueId, key, running, ready, wakeAt] of rows) {
       const lane = this.get(queueId, key)
       lane.running += running
@@ -83,8 +91,6 @@ export class Lanes {
       lane.wakeAt = wakeAt
       lane.locked = true
     }
-    // One was deleted as idle after it had been seen.
-    await this.lock()
   }
 
   /** Reads lanes without locking them, to tell of them. */
@@ -121,6 +127,11 @@ export class Lanes {
     return this.#places(lane, now).free > lane.ready
   }
 
+  /** Leaves lanes out of the next balance where nothing but starts befell them: what ran before is what is ready less now. */
+  leave(lanes: readonly Lane[]): void {
+    for (const lane of lanes) if (this.#transaction.settingsOf(lane.queueId).keyRateLimit === null) this.#touched.delete(lane)
+  }
+
   /** Makes ready what may start, and holds back what may not, in every lane touched. */
   async balance(now: Instant): Promise<void> {
     if (this.#touched.size === 0) return
@@ -150,8 +161,7 @@ export class Lanes {
       }
       this.#transaction.send(
         SAVE,
-        array(changed.map(({ queueId }) => queueId)),
-        textArray(changed.map(({ key }) => key)),
+        ...namesOf(changed),
         array(changed.map(({ running }) => running)),
         array(changed.map(({ ready }) => ready)),
         array(changed.map(({ wakeAt }) => wakeAt)),
@@ -172,8 +182,7 @@ export class Lanes {
     const lanes = [...places.keys()]
     const rows = await this.#transaction.rows<WaitingRecord>(
       SELECT_WAITING,
-      array(lanes.map(({ queueId }) => queueId)),
-      textArray(lanes.map(({ key }) => key)),
+      ...namesOf(lanes),
       array(lanes.map((lane) => Math.min(BALANCE_AT_ONCE, places.get(lane)!.free) + 1)),
     )
     const waiting = new Map(lanes.map((lane): [Lane, Waiting] => [lane, { ready: [], held: [] }]))
@@ -246,6 +255,11 @@ interface Waiting {
 
 const inOrder = (a: Place, b: Place): number => a.priority - b.priority || a.id - b.id
 
+const namesOf = (lanes: readonly Lane[]): readonly [queueIds: string, keys: string] => [
+  array(lanes.map(({ queueId }) => queueId)),
+  textArray(lanes.map(({ key }) => key)),
+]
+
 type LaneRecord = readonly [queueId: number, key: string, running: number, ready: number, wakeAt: Instant | null]
 
 type WaitingRecord = readonly [lane: number, id: number, stage: Stage, priority: number]
@@ -278,16 +292,20 @@ const WAKE_SLEEPING = `UPDATE octoflow_lanes l SET wake_at = 0 FROM (
 const SELECT_DUE = `SELECT key FROM octoflow_lanes
   WHERE queue_id = $1 AND wake_at IS NOT NULL AND wake_at <= $2 ORDER BY wake_at LIMIT $3`
 
-const ofLane = (stage: Stage): string => `SELECT id, stage, priority FROM octoflow_requests
-  WHERE queue_id = lane.queue_id AND concurrency_key = lane.key AND concurrency_key IS NOT NULL AND stage = ${stage} AND stage <= 3
+// The stage is no literal here, so that the index of the keyed jobs serves and not that of all pending ones.
+const ofLane = (stage: string): string => `SELECT id, stage, priority FROM octoflow_requests
+  WHERE queue_id = lane.queue_id AND concurrency_key = lane.key AND concurrency_key IS NOT NULL
+    AND stage = lane.${stage} AND stage <= 3
   ORDER BY priority, id`
 
 const SELECT_WAITING = `SELECT lane.index, job.id, job.stage, job.priority
-  FROM unnest($1::integer[], $2::text[], $3::integer[]) WITH ORDINALITY AS lane (queue_id, key, held, index),
-  LATERAL ((${ofLane(Stage.ready)}) UNION ALL (${ofLane(Stage.held)} LIMIT lane.held)) AS job`
+  FROM (SELECT *, ${Stage.ready}::smallint AS ready, ${Stage.held}::smallint AS held
+      FROM unnest($1::integer[], $2::text[], $3::integer[]) WITH ORDINALITY AS l (queue_id, key, wanted, index)) AS lane,
+    LATERAL ((${ofLane('ready')}) UNION ALL (${ofLane('held')} LIMIT lane.wanted)) AS job`
 
 const moving = (from: Stage, to: Stage): string => `UPDATE octoflow_requests SET stage = ${to}
-  WHERE id = ANY (ARRAY(SELECT id FROM octoflow_requests WHERE id = ANY ($1::bigint[]) AND stage = ${from} FOR NO KEY UPDATE SKIP LOCKED))
+  WHERE id = ANY (ARRAY(
+    SELECT id FROM octoflow_requests WHERE id = ANY ($1::bigint[]) AND stage + 0 = ${from} FOR NO KEY UPDATE SKIP LOCKED))
   RETURNING id`
 
 const PROMOTE = moving(Stage.held, Stage.ready)

@@ -17,7 +17,7 @@ import type { Writer } from './writer.ts'
 type Params<Verb extends keyof LeaseStore> = Parameters<LeaseStore[Verb]>[0]
 
 /** Jobs that one transaction hands out, takes reports on, or renews the leases of. */
-const TOGETHER = 2_000
+const TOGETHER = 500
 
 export class PostgresLeases implements LeaseStore {
   readonly #db: Database
@@ -221,9 +221,10 @@ const SELECT_LIMITED = `SELECT q.id, q.concurrency IS NOT NULL OR q.rate_limit I
 
 const SELECT_EXPIRED = 'SELECT id FROM octoflow_requests WHERE stage = 3 AND lease_until <= $1 ORDER BY lease_until LIMIT $2'
 
+// The rows are found by their ids: `stage + 0` keeps the planner from reading all running jobs for each instead.
 const RENEW = `UPDATE octoflow_requests r SET lease_until = least(b.until, r.deadline), progress = coalesce(b.progress, r.progress)
   FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5::text[]) AS b (id, fence, now, until, progress)
-  WHERE r.id = b.id AND r.stage = 3 AND r.fence = b.fence AND (r.deadline IS NULL OR r.deadline > b.now)
+  WHERE r.id = b.id AND r.stage + 0 = 3 AND r.fence = b.fence AND (r.deadline IS NULL OR r.deadline > b.now)
   RETURNING r.id, r.lease_until, r.cancel_requested`
 
 const EXTEND_ALL = `UPDATE octoflow_requests r SET lease_until = $1 FROM (

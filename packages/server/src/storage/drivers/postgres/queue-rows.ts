@@ -58,14 +58,14 @@ export class QueueChange {
     return this.counts.some((count) => count !== 0)
   }
 
-  /** Counts a job that changes its stage; `null` stands for not being there. */
-  count(from: Stage | null, to: Stage | null): void {
+  /** Counts jobs that change their stage; `null` stands for not being there. */
+  count(from: Stage | null, to: Stage | null, jobs = 1): void {
     if (to === Stage.scheduled) this.nextTimeMoved = true
     if (from === to) return
-    if (from !== null) this.counts[from]!--
-    if (to !== null) this.counts[to]!++
-    if (to === Stage.ready) this.becameReady++
-    if (from === Stage.running) this.placesFreed++
+    if (from !== null) this.counts[from]! -= jobs
+    if (to !== null) this.counts[to]! += jobs
+    if (to === Stage.ready) this.becameReady += jobs
+    if (from === Stage.running) this.placesFreed += jobs
   }
 
   /** How many claims would be answered differently now than before the transaction. @param limited in its concurrency. */

@@ -1,5 +1,5 @@
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
-import type { Instant } from '../../../lib/time.ts'
+import { type Instant, MINUTE } from '../../../lib/time.ts'
 import { type AttemptOutcome, type FinishedState, isFinished } from '../../../model/job.ts'
 import { retryPolicy } from '../../../model/queue.ts'
 import { type Outcome, type Settlement, settle } from '../../../model/settle.ts'
@@ -10,7 +10,7 @@ import { pendingStage, Stage, stateOf } from '../../sql/stages.ts'
 import { sendEvents } from './events.ts'
 import type { JobRecord } from './job-rows.ts'
 import type { Transaction } from './transaction.ts'
-import { array, textArray } from './values.ts'
+import { array, numbers, textArray } from './values.ts'
 
 /** A report with the time at which it was made. */
 export interface TimedReport extends Report {
@@ -78,16 +78,19 @@ async function completePlain(transaction: Transaction, reports: readonly TimedRe
     array(given.map(({ outcome }) => outcome.handled)),
   )
   const withResult: Completed[] = []
-  for (const [id, queueId, key, startedAt] of completed) {
-    const report = candidates.get(id)!
-    const { now, outcome } = report
-    if (outcome.result !== null) withResult.push(report)
-    transaction.move(queueId, key, Stage.running, Stage.completed)
-    const stats = transaction.stats(queueId, now)
-    stats.completed++
-    stats.finished++
-    stats.ran += Math.max(0, now - startedAt)
-    results.set(report, { error: null, state: 'completed', queueId, kept: true })
+  for (const [queueId, key, minute, ran, ids] of completed) {
+    const settled = numbers(ids)
+    transaction.move(queueId, key, Stage.running, Stage.completed, settled.length)
+    const stats = transaction.stats(queueId, minute * MINUTE)
+    stats.completed += settled.length
+    stats.finished += settled.length
+    stats.ran += ran
+    const taken: Taken = { error: null, state: 'completed', queueId, kept: true }
+    for (const id of settled) {
+      const report = candidates.get(id)!
+      if (report.outcome.result !== null) withResult.push(report)
+      results.set(report, taken)
+    }
   }
   storeResults(
     transaction,
@@ -232,15 +235,21 @@ function noteEnd(transaction: Transaction, job: JobRecord, settlement: Settlemen
   }
 }
 
-type CompletedRecord = readonly [id: number, queueId: number, key: string | null, startedAt: Instant]
+type CompletedRecord = readonly [queueId: number, key: string | null, minute: number, ran: number, ids: string]
 
+// The rows are found by their ids: `stage + 0` keeps the planner from reading all running jobs for each instead.
+//
 // What an outcome means takes the place of the client's own word for the job's status. The reason goes with a cancel that
 // came too late.
-const COMPLETE_PLAIN = `UPDATE octoflow_requests r
-  SET stage = 4, finished_at = g.at, lease_until = NULL, reason = NULL, status_label = NULL, handled = r.handled OR g.handled
-  FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::boolean[]) AS g (id, fence, at, handled)
-  WHERE r.id = g.id AND r.stage = 3 AND r.fence = g.fence
-  RETURNING r.id, r.queue_id, r.concurrency_key, r.started_at`
+const COMPLETE_PLAIN = `WITH done AS (
+    UPDATE octoflow_requests r
+       SET stage = 4, finished_at = g.at, lease_until = NULL, reason = NULL, status_label = NULL, handled = r.handled OR g.handled
+      FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::boolean[]) AS g (id, fence, at, handled)
+     WHERE r.id = g.id AND r.stage + 0 = 3 AND r.fence = g.fence
+    RETURNING r.id, r.queue_id, r.concurrency_key, g.at, r.started_at
+  )
+  SELECT queue_id, concurrency_key, at / ${MINUTE}, sum(greatest(0, at - started_at))::double precision, array_agg(id)
+    FROM done GROUP BY 1, 2, 3`
 
 const STORE_RESULTS = `INSERT INTO octoflow_results AS o (job_id, at, value)
   SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])

@@ -67,10 +67,10 @@ export class Transaction implements Queryable {
     return change
   }
 
-  /** Notes that a job changes its stage; `null` stands for not being there. */
-  move(queueId: number, key: string | null, from: Stage | null, to: Stage | null): void {
-    this.change(queueId).count(from, to)
-    if (key !== null) this.lanes.move(queueId, key, from, to)
+  /** Notes that jobs change their stage; `null` stands for not being there. */
+  move(queueId: number, key: string | null, from: Stage | null, to: Stage | null, jobs = 1): void {
+    this.change(queueId).count(from, to, jobs)
+    if (key !== null) this.lanes.move(queueId, key, from, to, jobs)
   }
 
   /** The roll-up of the minute; the caller adds to it. */

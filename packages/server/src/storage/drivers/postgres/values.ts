@@ -28,3 +28,19 @@ export function textArray(values: readonly (string | null)[]): string {
   for (const value of values) text += value === null ? 'NULL,' : `"${value.replace(/["\\]/g, '\\$&')}",`
   return text.length === 1 ? '{}' : `${text.slice(0, -1)}}`
 }
+
+/** The numbers of an array as PostgreSQL writes it. */
+export const numbers = (text: string): number[] => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number))
+
+/** The same, of an array that may hold NULL. */
+export const numbersOrNull = (text: string): (number | null)[] =>
+  text === '{}'
+    ? []
+    : text
+        .slice(1, -1)
+        .split(',')
+        .map((number) => (number === 'NULL' ? null : Number(number)))
+
+/** The texts of a JSON array. */
+export const texts = (json: string): string[] =>
+  (JSON.parse(json) as string[]).map((text) => (text === null ? text : decodeText(text)))

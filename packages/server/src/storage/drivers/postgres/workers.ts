@@ -10,7 +10,7 @@ import type { Writer } from './writer.ts'
 type Seen = Parameters<WorkerStore['seen']>[0]
 
 /** Sightings that one transaction stores. */
-const TOGETHER = 2_000
+const TOGETHER = 500
 
 export class PostgresWorkers implements WorkerStore {
   readonly #db: Database

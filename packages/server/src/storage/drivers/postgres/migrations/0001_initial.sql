@@ -89,6 +89,7 @@ CREATE TABLE octoflow_requests (
   status_label     text,
   progress         text     -- JSON: fraction, message
 ) WITH (
+  fillfactor = 50, -- a job is written twice more: where there is room on its page that costs less, and leaves less behind
   autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_insert_scale_factor = 0.05,
   autovacuum_analyze_scale_factor = 0.1, autovacuum_vacuum_cost_delay = 1, toast_tuple_target = 8160
 );

@@ -6,7 +6,8 @@ import { CHARACTERS_AT_ONCE, type Page, type PageRequest } from '../contract/pag
  */
 export function pageQuery({ order, after, limit }: PageRequest<number | string>, column: string, placeholder = '?') {
   return {
-    where: after === null ? `${placeholder} IS NULL` : `${column} ${order === 'asc' ? '>' : '<'} ${placeholder}`,
+    // What stands for `after` has to stand somewhere, also where all are wanted.
+    where: after === null ? `coalesce(${placeholder}, 0) = 0` : `${column} ${order === 'asc' ? '>' : '<'} ${placeholder}`,
     order: `ORDER BY ${column} ${order === 'asc' ? 'ASC' : 'DESC'}`,
     after,
     limit: limit + 1,

@@ -2,6 +2,8 @@ import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Instant } from '../../../lib/time.ts'
 import type { ApiKey, Role } from '../../../model/access.ts'
 import type { AccessStore } from '../../contract/access.ts'
+import type { Page } from '../../contract/page.ts'
+import { pageBy, pageQuery } from '../../sql/paging.ts'
 import type { Database } from './database.ts'
 import { array, textArray } from './values.ts'
 import type { Writer } from './writer.ts'
@@ -22,8 +24,10 @@ export class PostgresAccess implements AccessStore {
     )
   }
 
-  async list(): Promise<readonly ApiKey[]> {
-    return (await this.#db.rows<KeyRecord>(`${SELECT} ORDER BY created_at, id`)).map(toKey)
+  async list({ page }: Parameters<AccessStore['list']>[0]): Promise<Page<ApiKey, string>> {
+    const { where, order, after, limit } = pageQuery(page, 'id', '$1')
+    const rows = await this.#db.rows<KeyRecord>(`${SELECT} WHERE ${where} ${order} LIMIT $2`, after, limit)
+    return pageBy(rows.map(toKey), page, ({ id }) => id)
   }
 
   async findByHash({ hash }: Parameters<AccessStore['findByHash']>[0]): Promise<ApiKey | null> {
@@ -53,7 +57,7 @@ export class PostgresAccess implements AccessStore {
   }
 }
 
-type KeyRecord = readonly [
+export type KeyRecord = readonly [
   id: string,
   name: string,
   role: Role,
@@ -64,7 +68,7 @@ type KeyRecord = readonly [
   lastUsedAt: Instant | null,
 ]
 
-const toKey = ([id, name, role, queues, createdAt, createdBy, expiresAt, lastUsedAt]: KeyRecord): ApiKey => ({
+export const toKey = ([id, name, role, queues, createdAt, createdBy, expiresAt, lastUsedAt]: KeyRecord): ApiKey => ({
   id,
   name,
   role,
@@ -75,14 +79,14 @@ const toKey = ([id, name, role, queues, createdAt, createdBy, expiresAt, lastUse
   lastUsedAt,
 })
 
-const COLUMNS = 'id, name, role, queues, created_at, created_by, expires_at, last_used_at'
+export const KEY_COLUMNS = 'id, name, role, queues, created_at, created_by, expires_at, last_used_at'
 
-const SELECT = `SELECT ${COLUMNS} FROM octoflow_keys`
+const SELECT = `SELECT ${KEY_COLUMNS} FROM octoflow_keys`
 
 const INSERT = `INSERT INTO octoflow_keys (id, hash, name, role, queues, created_at, created_by, expires_at)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
 
-const ROTATE = `UPDATE octoflow_keys SET hash = $2 WHERE id = $1 RETURNING ${COLUMNS}`
+const ROTATE = `UPDATE octoflow_keys SET hash = $2 WHERE id = $1 RETURNING ${KEY_COLUMNS}`
 
 const DELETE = 'DELETE FROM octoflow_keys WHERE id = $1 RETURNING id'
 

@@ -14,6 +14,7 @@ import { PostgresRequests } from './requests.ts'
 import { PostgresResults } from './results.ts'
 import { Signals } from './signals.ts'
 import { PostgresStats } from './stats.ts'
+import { PostgresTransfer } from './transfer.ts'
 import { PostgresUpkeep } from './upkeep.ts'
 import { PostgresWorkers } from './workers.ts'
 import { Writer } from './writer.ts'
@@ -66,6 +67,7 @@ export function openPostgres({ url, applicationName = 'octoflow', onError }: Pos
     access: new PostgresAccess(db, writer),
     idempotency: new PostgresIdempotency(writer),
     leader: new PostgresLeader(writer),
+    transfer: new PostgresTransfer(db, writer),
     upkeep: new PostgresUpkeep(db, writer),
     onReady: (listener) => signals.subscribe(listener),
     close: () => (closed ??= close()),

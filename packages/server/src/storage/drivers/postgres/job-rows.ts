@@ -1,5 +1,6 @@
 import type { Duration, Instant } from '../../../lib/time.ts'
 import type { AttemptOutcome, JobError, Labels } from '../../../model/job.ts'
+import { ATTEMPTS_KEPT } from '../../contract/jobs.ts'
 import { labelTerms, parseOptions } from '../../sql/options.ts'
 import type { Stage } from '../../sql/stages.ts'
 import type { Transaction } from './transaction.ts'
@@ -178,6 +179,14 @@ export class JobRows {
       texts(6),
       texts(7),
     )
+    // Each claim has one fence more than the one before.
+    const many = rows.filter(([, fence]) => (fence as number) > ATTEMPTS_KEPT)
+    if (many.length > 0)
+      this.#transaction.send(
+        FORGET_ATTEMPTS,
+        array(many.map(([id]) => id as number)),
+        array(many.map(([, fence]) => (fence as number) - ATTEMPTS_KEPT)),
+      )
   }
 }
 
@@ -205,6 +214,9 @@ const INSERT_ATTEMPTS = `INSERT INTO octoflow_attempts
   (job_id, fence, attempt, worker, started_at, finished_at, outcome, error)
   SELECT * FROM unnest($1::bigint[], $2::integer[], $3::integer[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[])
   ON CONFLICT DO NOTHING`
+
+const FORGET_ATTEMPTS = `DELETE FROM octoflow_attempts a USING unnest($1::bigint[], $2::integer[]) AS f (job_id, upto)
+  WHERE a.job_id = f.job_id AND a.fence <= f.upto`
 
 const DELETE = 'DELETE FROM octoflow_requests WHERE id = ANY ($1::bigint[]) RETURNING id'
 

@@ -2,7 +2,7 @@ import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Instant } from '../../../lib/time.ts'
 import { type Attempt, isFinished, type Job, type Labels } from '../../../model/job.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
-import type { JobStore, Retry, WaitingFacts } from '../../contract/jobs.ts'
+import { ATTEMPTS_KEPT, type JobStore, type Retry, type WaitingFacts } from '../../contract/jobs.ts'
 import type { Page } from '../../contract/page.ts'
 import type { ItemResult } from '../../contract/storage.ts'
 import { formatOptions, labelTerms, parseOptions } from '../../sql/options.ts'
@@ -50,7 +50,8 @@ export class PostgresJobs implements JobStore {
       const known = earlier.some((attempt) => attempt.fence === job.fence)
       // A running or completed attempt stands in the job's own row.
       const inRow = job.stage === Stage.running || job.stage === Stage.completed
-      return inRow && !known && job.startedAt !== null ? [...earlier, currentAttempt(job, job.startedAt)] : earlier
+      const attempts = inRow && !known && job.startedAt !== null ? [...earlier, currentAttempt(job, job.startedAt)] : earlier
+      return attempts.slice(-ATTEMPTS_KEPT)
     })
   }
 

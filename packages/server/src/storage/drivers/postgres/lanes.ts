@@ -216,7 +216,8 @@ export class Lanes {
   async #promote(places: ReadonlyMap<Lane, Places>, waiting: ReadonlyMap<Lane, Waiting>): Promise<void> {
     const promoted = new Map<number, Lane>()
     for (const [lane, { held }] of waiting) {
-      const room = Math.max(0, places.get(lane)!.free - lane.ready)
+      // One is left of as many as were read at once: it tells that there are more.
+      const room = Math.min(BALANCE_AT_ONCE, Math.max(0, places.get(lane)!.free - lane.ready))
       for (const { id } of held.splice(0, room)) promoted.set(id, lane)
     }
     await this.#move(promoted, Stage.held, Stage.ready)

@@ -108,8 +108,10 @@ export class PostgresLeases implements LeaseStore {
   }
 
   shift({ by }: Params<'shift'>): Promise<void> {
-    return this.#writer.write((transaction) => {
-      transaction.send(SHIFT_ALL, by)
+    return this.#writer.write(async (transaction) => {
+      transaction.send(SHIFT_LEASES, by)
+      const queues = await transaction.rows<[number]>(SHIFT_DELAYS, by)
+      for (const [id] of queues) transaction.change(id).nextTimeMoved = true
       transaction.lanes.wakeSleeping()
     })
   }
@@ -231,6 +233,14 @@ const EXTEND_ALL = `UPDATE octoflow_requests r SET lease_until = $1 FROM (
     SELECT id FROM octoflow_requests WHERE stage = 3 AND lease_until < $1 ORDER BY id FOR NO KEY UPDATE
   ) AS locked WHERE r.id = locked.id`
 
-const SHIFT_ALL = `UPDATE octoflow_requests r SET lease_until = lease_until + $1, deadline = deadline + $1 FROM (
+const SHIFT_LEASES = `UPDATE octoflow_requests r SET lease_until = lease_until + $1, deadline = deadline + $1 FROM (
     SELECT id FROM octoflow_requests WHERE stage = 3 ORDER BY id FOR NO KEY UPDATE
   ) AS locked WHERE r.id = locked.id`
+
+// What waits for a time that a client named is left alone. Gives the queues in which anything is scheduled.
+const SHIFT_DELAYS = `WITH shifted AS (
+    UPDATE octoflow_requests r SET run_at = run_at + $1 FROM (
+      SELECT id FROM octoflow_requests WHERE stage = 1 AND fence > 0 ORDER BY id FOR NO KEY UPDATE
+    ) AS locked WHERE r.id = locked.id)
+  SELECT q.id FROM octoflow_queues q
+   WHERE EXISTS (SELECT FROM octoflow_requests r WHERE r.queue_id = q.id AND r.stage = 1)`

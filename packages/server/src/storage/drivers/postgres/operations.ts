@@ -124,7 +124,7 @@ async function act(
   }
 }
 
-type OperationRecord = readonly [
+export type OperationRecord = readonly [
   id: number,
   action: OperationAction,
   filter: string,
@@ -139,19 +139,20 @@ type OperationRecord = readonly [
   finishedAt: Instant | null,
 ]
 
-const toOperation = (record: OperationRecord): Operation => {
+export const toOperation = (record: OperationRecord): Operation => {
   const [id, action, filter, state, , , examined, changed, skipped, createdAt, createdBy, finishedAt] = record
   return { id, action, filter: JSON.parse(filter), state, examined, changed, skipped, createdAt, createdBy, finishedAt }
 }
 
-const COLUMNS = 'id, action, filter, state, position, upto, examined, changed, skipped, created_at, created_by, finished_at'
+export const OPERATION_COLUMNS =
+  'id, action, filter, state, position, upto, examined, changed, skipped, created_at, created_by, finished_at'
 
-const SELECT = `SELECT ${COLUMNS} FROM octoflow_operations`
+const SELECT = `SELECT ${OPERATION_COLUMNS} FROM octoflow_operations`
 
 const INSERT = `INSERT INTO octoflow_operations (action, filter, state, position, upto, created_at, created_by)
-  SELECT $1, $2, 'running', 0, CASE WHEN is_called THEN last_value ELSE 0 END, $3, $4 FROM octoflow_ids RETURNING ${COLUMNS}`
+  SELECT $1, $2, 'running', 0, CASE WHEN is_called THEN last_value ELSE 0 END, $3, $4 FROM octoflow_ids RETURNING ${OPERATION_COLUMNS}`
 
 const ADVANCE = `UPDATE octoflow_operations
-  SET position = $2, examined = examined + $3, changed = changed + $4, skipped = skipped + $5 WHERE id = $1 RETURNING ${COLUMNS}`
+  SET position = $2, examined = examined + $3, changed = changed + $4, skipped = skipped + $5 WHERE id = $1 RETURNING ${OPERATION_COLUMNS}`
 
-const FINISH = `UPDATE octoflow_operations SET state = $2, finished_at = $3 WHERE id = $1 RETURNING ${COLUMNS}`
+const FINISH = `UPDATE octoflow_operations SET state = $2, finished_at = $3 WHERE id = $1 RETURNING ${OPERATION_COLUMNS}`

@@ -1,6 +1,8 @@
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Queue, QueueSettings } from '../../../model/queue.ts'
+import type { Page } from '../../contract/page.ts'
 import type { QueueStore } from '../../contract/queues.ts'
+import { pageBy, pageQuery } from '../../sql/paging.ts'
 import { Stage } from '../../sql/stages.ts'
 import type { Queryable, Value } from './connection.ts'
 import type { Database } from './database.ts'
@@ -18,8 +20,10 @@ export class PostgresQueues implements QueueStore {
     this.#writer = writer
   }
 
-  list(): Promise<readonly Queue[]> {
-    return readQueues(this.#db, null)
+  async list({ page }: Parameters<QueueStore['list']>[0]): Promise<Page<Queue, string>> {
+    const { where, order, after, limit } = pageQuery(page, 'q.name', '$1')
+    const rows = await this.#db.rows<CountedRecord>(`${SELECT} WHERE ${where} ${order} LIMIT $2`, after, limit)
+    return pageBy(rows.map(toQueue), page, ({ name }) => name)
   }
 
   find({ names }: Parameters<QueueStore['find']>[0]): Promise<readonly Queue[]> {
@@ -54,7 +58,7 @@ async function lock(transaction: Transaction, name: string): Promise<QueueRecord
   return record ?? null
 }
 
-function settingsValues(settings: QueueSettings): Value[] {
+export function settingsValues(settings: QueueSettings): Value[] {
   const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
   return [
     settings.paused,
@@ -73,11 +77,11 @@ type CountedRecord = readonly [...record: QueueRecord, ...counts: number[]]
 
 const RECORD_LENGTH = 13
 
-/** @param names of the queues wanted, in whose order they come; `null` for all, by name. */
-async function readQueues(from: Queryable, names: readonly string[] | null): Promise<Queue[]> {
-  const rows = await from.rows<CountedRecord>(SELECT, names === null ? null : textArray(names))
+/** In the order of the names; those that do not exist are left out. */
+async function readQueues(from: Queryable, names: readonly string[]): Promise<Queue[]> {
+  const rows = await from.rows<CountedRecord>(`${SELECT} WHERE q.name = ANY ($1::text[])`, textArray(names))
   const found = new Map(rows.map((row) => [row[1], toQueue(row)]))
-  return names === null ? [...found.values()] : [...new Set(names)].flatMap((name) => found.get(name) ?? [])
+  return [...new Set(names)].flatMap((name) => found.get(name) ?? [])
 }
 
 function toQueue(row: CountedRecord): Queue {
@@ -106,8 +110,7 @@ function toQueue(row: CountedRecord): Queue {
 const SELECT = `SELECT ${QUEUE_COLUMNS}, ${COUNT_COLUMNS.map((column) => `coalesce(c.${column}, 0)`).join(', ')}
   FROM octoflow_queues q
   LEFT JOIN LATERAL (SELECT ${COUNT_COLUMNS.map((column) => `sum(${column}) AS ${column}`).join(', ')}
-    FROM octoflow_counts WHERE queue_id = q.id) AS c ON true
-  WHERE $1::text[] IS NULL OR q.name = ANY ($1::text[]) ORDER BY q.name`
+    FROM octoflow_counts WHERE queue_id = q.id) AS c ON true`
 
 const LOCK = `SELECT ${QUEUE_COLUMNS} FROM octoflow_queues q WHERE q.name = $1 FOR NO KEY UPDATE`
 

@@ -191,7 +191,7 @@ export function settleJob(
   const settlement = settle({ state: stateOf(job.stage), attempt, ...policy, cancelRequested }, outcome, now)
   if (settlement === null) return null
   noteEnd(transaction, job, settlement, finishedAt, now)
-  const ended = { stage: stageAfter(settlement, job, now), leaseUntil: null, statusLabel: null }
+  const ended = { stage: stageAfter(settlement, job, now), leaseUntil: null, cancelRequested: false, statusLabel: null }
   if (outcome.kind === 'completed') {
     // The reason goes with a cancel that came too late.
     transaction.jobs.change(job, { ...ended, finishedAt, reason: null, handled: job.handled || outcome.handled })
@@ -243,7 +243,8 @@ type CompletedRecord = readonly [queueId: number, key: string | null, minute: nu
 // came too late.
 const COMPLETE_PLAIN = `WITH done AS (
     UPDATE octoflow_requests r
-       SET stage = 4, finished_at = g.at, lease_until = NULL, reason = NULL, status_label = NULL, handled = r.handled OR g.handled
+       SET stage = 4, finished_at = g.at, lease_until = NULL, cancel_requested = false, reason = NULL, status_label = NULL,
+         handled = r.handled OR g.handled
       FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::boolean[]) AS g (id, fence, at, handled)
      WHERE r.id = g.id AND r.stage + 0 = 3 AND r.fence = g.fence
     RETURNING r.id, r.queue_id, r.concurrency_key, g.at, r.started_at

@@ -90,7 +90,7 @@ type RequestRecord = readonly [
 ]
 
 /** In the order asked for; those that do not exist are left out. */
-async function findRequests(from: Queryable, ids: readonly number[]): Promise<CapturedRequest[]> {
+export async function findRequests(from: Queryable, ids: readonly number[]): Promise<CapturedRequest[]> {
   if (ids.length === 0) return []
   const rows = await from.rows<RequestRecord>(SELECT_REQUESTS, array(ids))
   const found = new Map(rows.map((record) => [record[0], toRequest(record)]))

@@ -80,6 +80,8 @@ async function findHolders(transaction: Transaction, items: readonly Item[]): Pr
  */
 const INLINE_UP_TO = 96
 
+export const isInline = (meta: string | null, body: string): boolean => (meta?.length ?? 0) + body.length <= INLINE_UP_TO
+
 /** What goes into the table for one item. */
 interface Row {
   readonly item: Item
@@ -113,7 +115,7 @@ async function insert(transaction: Transaction, items: readonly Item[]): Promise
 function toRow(item: Item): Row {
   const { request, now } = item
   const meta = formatMeta(request)
-  const inline = (meta?.length ?? 0) + request.body.length <= INLINE_UP_TO
+  const inline = isInline(meta, request.body)
   const stage = item.queueId === null ? null : pendingStage(request.job!.runAt ?? now, request.job!.concurrencyKey, now)
   return { item, stage, meta, body: request.body, inline }
 }

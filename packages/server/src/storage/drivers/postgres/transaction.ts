@@ -190,11 +190,13 @@ export class Transaction implements Queryable {
 
   #writeStats(): void {
     if (this.#sums.length === 0) return
-    const keys = [array(this.#sums.map(({ queueId }) => queueId)), array(this.#sums.map(({ minute }) => minute))]
+    const queueIds = array(this.#sums.map(({ queueId }) => queueId))
+    const minutes = array(this.#sums.map(({ minute }) => minute))
     this.send(
       ADD_STATS,
       this.#connection.slot,
-      ...keys,
+      queueIds,
+      minutes,
       ...STATS_COLUMNS.map((column) => array(this.#sums.map((sum) => sum[column]))),
     )
   }
@@ -233,8 +235,12 @@ const ADD_COUNTS = `INSERT INTO octoflow_counts AS c (slot, queue_id, ${COUNT_CO
 
 const FLOATS: ReadonlySet<string> = new Set(['waited', 'ran'])
 
-const ADD_STATS = `INSERT INTO octoflow_stats AS s (slot, queue_id, minute, ${STATS_COLUMNS.join(', ')})
-  SELECT $1::integer, * FROM unnest($2::integer[], $3::integer[], ${STATS_COLUMNS.map(
-    (column, index) => `$${index + 4}::${FLOATS.has(column) ? 'double precision' : 'bigint'}[]`,
-  ).join(', ')})
-  ON CONFLICT (queue_id, minute, slot) DO UPDATE SET ${adding('s', STATS_COLUMNS)}`
+// For each minute, and for its hour.
+const ADD_STATS = `INSERT INTO octoflow_stats AS s (slot, queue_id, span, start, ${STATS_COLUMNS.join(', ')})
+  SELECT $1::integer, g.queue_id, span, g.minute - g.minute % span, ${STATS_COLUMNS.map((column) => `sum(g.${column})`).join(', ')}
+    FROM (VALUES (1), (60)) AS spans (span), unnest($2::integer[], $3::integer[], ${STATS_COLUMNS.map(
+      (column, index) => `$${index + 4}::${FLOATS.has(column) ? 'double precision' : 'bigint'}[]`,
+    ).join(', ')}) AS g (queue_id, minute, ${STATS_COLUMNS.join(', ')})
+   GROUP BY g.queue_id, span, g.minute - g.minute % span
+   ORDER BY g.queue_id, span, g.minute - g.minute % span
+  ON CONFLICT (queue_id, span, start, slot) DO UPDATE SET ${adding('s', STATS_COLUMNS)}`

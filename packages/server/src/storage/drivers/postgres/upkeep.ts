@@ -1,19 +1,21 @@
 import { DAY, type Duration, type Instant, MINUTE } from '../../../lib/time.ts'
-import type { QueueSettings } from '../../../model/queue.ts'
+import { HOURS_KEPT, MINUTES_KEPT } from '../../contract/stats.ts'
 import type { StorageSize, UpkeepStore } from '../../contract/upkeep.ts'
 import type { Value } from './connection.ts'
 import type { Database } from './database.ts'
 import { firstIdAt } from './listing.ts'
-import { QUEUE_COLUMNS, type QueueRecord, STATS_COLUMNS, settingsOf } from './queue-rows.ts'
+import { STATS_COLUMNS } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
-/** How long roll-ups and sightings of workers are kept. */
-const STATS_KEPT = 400 * DAY
+/** How long sightings of workers are kept. */
 const WORKERS_KEPT = 30 * DAY
 
-/** Roll-ups of minutes that are past for so long are folded into one row: clocks differ, and transactions take a while. */
+/** Roll-ups whose span is past for so many minutes are folded into one row: clocks differ, and transactions take a while. */
 const FOLD_AFTER = 3
+
+/** A sweep through more queues than these would take more than some milliseconds. */
+const QUEUES_AT_ONCE = 100
 
 /** Stands for a queue's id in the sweep through requests that made no job. */
 const WITHOUT_JOB = 0
@@ -57,93 +59,94 @@ async function prune(
   retention: Duration | null,
   limit: number,
 ): Promise<{ readonly deleted: number; readonly more: boolean }> {
-  const queues = await transaction.rows<readonly [finished: number, ...QueueRecord]>(SELECT_QUEUES)
-  let deleted = 0
-  let more = false
-  for (const due of sweepsDue(queues, retention, now)) {
-    const swept = await sweep(transaction, due, limit - deleted)
-    deleted += swept.deleted
-    more ||= !swept.done
-    if (deleted >= limit) break
-  }
-  if (!more) transaction.send('DELETE FROM octoflow_sweeps')
-  const settings = queues.map(([, ...record]) => settingsOf(record))
-  for (const [sql, ...values] of sideTables(settings, now))
+  const swept = await sweep(transaction, retention, now, limit)
+  let { more } = swept
+  const [period] = (await transaction.rows<[Duration | null]>(SELECT_LONGEST_PERIOD))[0]!
+  for (const [sql, ...values] of sideTables(now, period ?? 0))
     if ((await transaction.rows(sql, ...values, limit)).length === limit) more = true
   await transaction.lanes.balance(now)
-  return { deleted, more }
+  return { deleted: swept.deleted, more }
 }
-
-/** The finished jobs of one queue, or the requests without a job, that have outlived their retention. */
-interface Sweep {
-  /** `WITHOUT_JOB` for requests that made none. */
-  readonly queueId: number
-  readonly before: Instant
-}
-
-function sweepsDue(
-  queues: readonly (readonly [finished: number, ...QueueRecord])[],
-  retention: Duration | null,
-  now: Instant,
-): Sweep[] {
-  const ofQueues = queues.flatMap(([finished, ...record]): Sweep[] => {
-    const kept = settingsOf(record).retention ?? retention
-    return kept === null || finished === 0 ? [] : [{ queueId: record[0], before: now - kept }]
-  })
-  return retention === null ? ofQueues : [...ofQueues, { queueId: WITHOUT_JOB, before: now - retention }]
-}
-
-/** Beyond all ids: stands for a sweep that has come to its end in this round. */
-const END = Number.MAX_SAFE_INTEGER
 
 /**
- * Goes on through the candidates in order of id from where the last sweep stopped. A round is over when all sweeps have
- * come to their end; until then one that has is not begun again, or rounds of different lengths would never end together.
+ * Goes on from where the last sweep stopped: through the queues in order of id, and in each through its finished jobs in
+ * order of id. A round is over when it has come to the end of the last queue.
  *
- * Only what came before `before` can have outlived it, so a sweep ends there and does not step through the many that are
- * kept; what it does step over is old work that finished lately.
+ * Only what came before `before` can have outlived it, so the way through a queue ends there and does not lead through the
+ * many that are kept; what it does step over is old work that finished lately.
  */
 async function sweep(
   transaction: Transaction,
-  { queueId, before }: Sweep,
+  retention: Duration | null,
+  now: Instant,
   limit: number,
-): Promise<{ readonly deleted: number; readonly done: boolean }> {
-  const position = (await transaction.rows<[number]>(SELECT_POSITION, queueId))[0]?.[0] ?? 0
-  const upto = position === END ? END : await firstIdAt(transaction, before)
-  const candidates =
-    queueId === WITHOUT_JOB
-      ? await transaction.rows<[number, Instant]>(SELECT_WITHOUT_JOB, position, upto, limit)
-      : await transaction.rows<[number, Instant]>(SELECT_FINISHED, position, upto, limit, queueId)
-  const outlived = candidates.filter(([, at]) => at < before).map(([id]) => id)
-  const deleted = outlived.length === 0 ? 0 : (await transaction.jobs.delete(outlived)).size
-  const done = candidates.length < limit
-  transaction.send(STORE_POSITION, queueId, done ? END : candidates.at(-1)![0])
-  return { deleted, done }
+): Promise<{ readonly deleted: number; readonly more: boolean }> {
+  const [stoppedIn, stoppedAt] = (await transaction.rows<[number, number]>(SELECT_SWEEP))[0] ?? [WITHOUT_JOB, 0]
+  const stopAt = (queueId: number, position: number, deleted: number) => {
+    transaction.send(STORE_SWEEP, queueId, position)
+    return { deleted, more: true }
+  }
+  const firstIds = new Map<Instant, number>()
+  let deleted = 0
+  let left = limit
+  for (const [visited, [queueId, kept]] of (await retentionsFrom(transaction, stoppedIn, retention)).entries()) {
+    const position = queueId === stoppedIn ? stoppedAt : 0
+    if (visited === QUEUES_AT_ONCE) return stopAt(queueId, position, deleted)
+    const before = now - kept
+    const upto = firstIds.get(before) ?? (await firstIdAt(transaction, before))
+    firstIds.set(before, upto)
+    const candidates = await looksAt(transaction, queueId, position, upto, left)
+    const outlived = candidates.filter(([, at]) => at < before).map(([id]) => id)
+    if (outlived.length > 0) deleted += (await transaction.jobs.delete(outlived)).size
+    left -= candidates.length
+    if (left === 0) return stopAt(queueId, candidates.at(-1)?.[0] ?? position, deleted)
+  }
+  transaction.send('DELETE FROM octoflow_sweep')
+  return { deleted, more: false }
 }
 
-const sideTables = (queues: readonly QueueSettings[], now: Instant): readonly (readonly [sql: string, ...Value[]])[] => [
+/** The queues from `first` on in which something may have outlived its retention, one more than are visited at once. */
+async function retentionsFrom(
+  transaction: Transaction,
+  first: number,
+  retention: Duration | null,
+): Promise<[queueId: number, kept: Duration][]> {
+  const queues = await transaction.rows<[number, Duration]>(SELECT_RETENTIONS, first, retention, QUEUES_AT_ONCE + 1)
+  return first === WITHOUT_JOB && retention !== null ? [[WITHOUT_JOB, retention], ...queues] : queues
+}
+
+/** Rows by which a queue's jobs, or the requests without a job, are looked at: id and since when it counts. */
+const looksAt = (transaction: Transaction, queueId: number, after: number, upto: number, limit: number) =>
+  queueId === WITHOUT_JOB
+    ? transaction.rows<[id: number, at: Instant]>(SELECT_WITHOUT_JOB, after, upto, limit)
+    : transaction.rows<[id: number, at: Instant]>(SELECT_FINISHED, after, upto, limit, queueId)
+
+const sideTables = (now: Instant, longestPeriod: Duration): readonly (readonly [sql: string, ...Value[]])[] => [
   [outlived('idempotency', 'expires_at <= $1'), now],
   [outlived('workers', 'last_seen_at < $1'), now - WORKERS_KEPT],
-  [outlived('stats', 'minute < $1'), Math.floor((now - STATS_KEPT) / MINUTE)],
-  [outlived('rate_usage', 'slice < $1'), now - 2 * longestRatePeriod(queues)],
+  [outlived('stats', 'span = 1 AND start < $1'), Math.floor((now - MINUTES_KEPT) / MINUTE)],
+  [outlived('stats', 'span = 60 AND start < $1'), Math.floor((now - HOURS_KEPT) / MINUTE)],
+  [outlived('rate_usage', 'slice < $1'), now - 2 * longestPeriod],
   [outlived('lanes', 'running = 0 AND ready = 0 AND wake_at IS NULL AND $1::bigint IS NOT NULL'), now],
 ]
-
-const longestRatePeriod = (queues: readonly QueueSettings[]): Duration =>
-  Math.max(0, ...queues.flatMap(({ rateLimit, keyRateLimit }) => [rateLimit?.period ?? 0, keyRateLimit?.period ?? 0]))
 
 // What somebody uses at this moment is left for the next time.
 const outlived = (table: string, condition: string): string => `DELETE FROM octoflow_${table} WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM octoflow_${table} WHERE ${condition} LIMIT $2 FOR UPDATE SKIP LOCKED))
   RETURNING 1`
 
-const SELECT_QUEUES = `SELECT (SELECT coalesce(sum(completed + cancelled + dead), 0) FROM octoflow_counts WHERE queue_id = q.id),
-  ${QUEUE_COLUMNS} FROM octoflow_queues q`
+const SELECT_RETENTIONS = `SELECT q.id, coalesce(q.retention, $2) FROM octoflow_queues q
+  WHERE q.id >= $1 AND coalesce(q.retention, $2) IS NOT NULL
+    AND (SELECT sum(completed + cancelled + dead) FROM octoflow_counts WHERE queue_id = q.id) > 0
+  ORDER BY q.id LIMIT $3`
 
-const SELECT_POSITION = 'SELECT position FROM octoflow_sweeps WHERE queue_id = $1'
+const SELECT_LONGEST_PERIOD = `SELECT max(greatest((rate_limit::json ->> 'period')::bigint, (key_rate_limit::json ->> 'period')::bigint))
+  FROM octoflow_queues`
 
-const STORE_POSITION = `INSERT INTO octoflow_sweeps (queue_id, position) VALUES ($1, $2)
-  ON CONFLICT (queue_id) DO UPDATE SET position = excluded.position`
+const SELECT_SWEEP = 'SELECT queue_id, position FROM octoflow_sweep'
+
+const STORE_SWEEP = `INSERT INTO octoflow_sweep (queue_id, position) VALUES ($1, $2)
+  ON CONFLICT (one) DO UPDATE SET queue_id = excluded.queue_id, position = excluded.position`
 
 // One range of the index for each final stage.
 const SELECT_FINISHED = `SELECT id, finished_at FROM (
@@ -157,12 +160,13 @@ const SELECT_WITHOUT_JOB =
 
 const FOLD = `WITH gone AS (
     DELETE FROM octoflow_stats WHERE ctid = ANY (ARRAY(
-      SELECT ctid FROM octoflow_stats WHERE slot >= 0 AND minute < $1 ORDER BY minute LIMIT 5000 FOR UPDATE SKIP LOCKED))
+      SELECT ctid FROM octoflow_stats WHERE slot >= 0 AND start < $1 AND start + span <= $1 ORDER BY start LIMIT 5000
+      FOR UPDATE SKIP LOCKED))
     RETURNING *)
-  INSERT INTO octoflow_stats AS s (queue_id, minute, slot, ${STATS_COLUMNS.join(', ')})
-  SELECT queue_id, minute, -1, ${STATS_COLUMNS.map((column) => `sum(${column})`).join(', ')} FROM gone
-   GROUP BY queue_id, minute ORDER BY queue_id, minute
-  ON CONFLICT (queue_id, minute, slot) DO UPDATE
+  INSERT INTO octoflow_stats AS s (queue_id, span, start, slot, ${STATS_COLUMNS.join(', ')})
+  SELECT queue_id, span, start, -1, ${STATS_COLUMNS.map((column) => `sum(${column})`).join(', ')} FROM gone
+   GROUP BY queue_id, span, start ORDER BY queue_id, span, start
+  ON CONFLICT (queue_id, span, start, slot) DO UPDATE
     SET ${STATS_COLUMNS.map((column) => `${column} = s.${column} + excluded.${column}`).join(', ')}`
 
 const SUM_SIZES = `SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c

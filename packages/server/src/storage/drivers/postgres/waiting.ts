@@ -17,21 +17,25 @@ export async function waitingFacts(transaction: Transaction, job: Job, now: Inst
   const [stage, queueId] = row
   const { paused, concurrency, keyConcurrency } = (await transaction.settings([queueId])).get(queueId)!
   await lanes.rates.readQueue(queueId, now)
-  const [ahead] = await transaction.rows<[number]>(COUNT_AHEAD, queueId, job.priority, job.id, COUNT_AHEAD_TO)
   const queue = {
     paused,
     concurrency,
     running: await runningIn(transaction, queueId),
     rateNextAt: lanes.rates.ofQueue(queueId, now).nextAt,
   }
-  const facts = { job, ahead: ahead![0], queue }
-  if (key === null) return { ...facts, stage: waitsFor(stage, job, now, true), key: null }
+  const place = [queueId, job.priority, job.id, COUNT_AHEAD_TO] as const
+  const countAhead = async (sql: string, ...values: readonly string[]): Promise<number> =>
+    (await transaction.rows<[number]>(sql, ...place, ...values))[0]![0]
+  const facts = { job, queue }
+  if (key === null) return { ...facts, stage: waitsFor(stage, job, now, true), ahead: await countAhead(COUNT_AHEAD), key: null }
   const lane = await lanes.peek(queueId, key)
   await lanes.rates.read([lane], now)
   const holders = await transaction.rows<[number, string | null]>(SELECT_HOLDERS, queueId, key, HOLDERS_SHOWN)
+  const waitsAs = waitsFor(stage, job, now, lanes.hasRoom(lane, now))
   return {
     ...facts,
-    stage: waitsFor(stage, job, now, lanes.hasRoom(lane, now)),
+    stage: waitsAs,
+    ahead: await (waitsAs === 'held' ? countAhead(COUNT_AHEAD_OF_KEY, key) : countAhead(COUNT_AHEAD)),
     key: {
       limit: keyConcurrency,
       holders: holders.map(([id, worker]) => ({ id, worker })),
@@ -54,6 +58,15 @@ const SELECT_STAGE = 'SELECT stage, queue_id FROM octoflow_requests WHERE id = $
 // Ready jobs of a better priority, and older ones of the same. Two ranges of one index, counted no further than needed.
 const COUNT_AHEAD = `SELECT count(*) FROM (
   SELECT 1 FROM octoflow_requests WHERE queue_id = $1 AND stage = 0 AND (priority, id) < ($2, $3) LIMIT $4) AS ahead`
+
+// Those of its key that start before it, whether they may at once or not. The stage is no literal, so that the index of the keyed
+// jobs serves.
+const COUNT_AHEAD_OF_KEY = `SELECT count(*) FROM (
+  SELECT job.id FROM (VALUES (0::smallint), (2)) AS waiting (stage), LATERAL (
+    SELECT id FROM octoflow_requests
+     WHERE queue_id = $1 AND concurrency_key = $5 AND concurrency_key IS NOT NULL AND stage = waiting.stage AND stage <= 3
+       AND (priority, id) < ($2, $3)) AS job
+  LIMIT $4) AS ahead`
 
 const SELECT_HOLDERS = `SELECT id, worker FROM octoflow_requests
   WHERE queue_id = $1 AND concurrency_key = $2 AND concurrency_key IS NOT NULL AND stage = 3 ORDER BY id LIMIT $3`

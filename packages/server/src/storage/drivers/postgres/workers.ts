@@ -71,7 +71,7 @@ const merge = (earlier: Sighting | undefined, { id, at, queues, agent }: Sightin
   agent: agent ?? earlier?.agent ?? null,
 })
 
-type WorkerRecord = readonly [
+export type WorkerRecord = readonly [
   id: string,
   queues: string,
   firstSeenAt: Instant,
@@ -80,7 +80,7 @@ type WorkerRecord = readonly [
   agent: string | null,
 ]
 
-const toWorker = ([id, queues, firstSeenAt, lastSeenAt, draining, agent]: WorkerRecord): WorkerInfo => ({
+export const toWorker = ([id, queues, firstSeenAt, lastSeenAt, draining, agent]: WorkerRecord): WorkerInfo => ({
   id,
   queues: JSON.parse(queues),
   firstSeenAt,
@@ -89,7 +89,9 @@ const toWorker = ([id, queues, firstSeenAt, lastSeenAt, draining, agent]: Worker
   agent,
 })
 
-const SELECT = `SELECT id, queues, first_seen_at, last_seen_at, draining, agent FROM octoflow_workers
+export const WORKER_COLUMNS = 'id, queues, first_seen_at, last_seen_at, draining, agent'
+
+const SELECT = `SELECT ${WORKER_COLUMNS} FROM octoflow_workers
   WHERE last_seen_at >= $1 ORDER BY id`
 
 const SET_DRAINING = 'UPDATE octoflow_workers SET draining = $2 WHERE id = $1 RETURNING id'

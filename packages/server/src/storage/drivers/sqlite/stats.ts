@@ -1,5 +1,6 @@
 import { type Duration, HOUR, type Instant, MINUTE } from '../../../lib/time.ts'
 import type { StatsPoint, StatsStore, StatsSums } from '../../contract/stats.ts'
+import { rangesOf } from '../../sql/roll-ups.ts'
 import type { Database, Value } from './database.ts'
 
 export class SqliteStats implements StatsStore {
@@ -39,22 +40,6 @@ function rows(
       CROSS JOIN octoflow_stats s ON s.queue_id = q.id AND s.span = r.span AND s.start >= r.first AND s.start < r.beyond ${named}`,
     values: [...ranges.flat(), ...(queues === null ? [] : [JSON.stringify(queues)])],
   }
-}
-
-/** Which rows of `octoflow_stats` to read, in minutes since the epoch: hours where they fit, minutes at the ragged ends. */
-function rangesOf(
-  from: number,
-  to: number,
-  byHours: boolean,
-): readonly (readonly [span: number, first: number, beyond: number])[] {
-  const firstHour = Math.ceil(from / 60) * 60
-  const lastHour = Math.floor(to / 60) * 60
-  if (!byHours || firstHour >= lastHour) return [[1, from, to]]
-  return [
-    [1, from, firstHour],
-    [60, firstHour, lastHour],
-    [1, lastHour, to],
-  ]
 }
 
 // `total()` adds floating-point numbers: a large backlog waits longer, in microseconds, than the largest integer that

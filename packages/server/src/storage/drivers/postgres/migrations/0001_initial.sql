@@ -176,11 +176,12 @@ CREATE TABLE octoflow_rate_usage (
 ) WITH (fillfactor = 50);
 CREATE INDEX octoflow_rate_usage_aging ON octoflow_rate_usage (slice);
 
--- Roll-ups: what happened in a queue in a minute (minutes since the epoch), by connection as in octoflow_counts. Minutes gone
--- by are folded into slot -1.
+-- Roll-ups: what happened in a queue in a span of 1 or 60 minutes that begins at `start` (minutes since the epoch), by connection
+-- as in octoflow_counts. Spans gone by are folded into slot -1.
 CREATE TABLE octoflow_stats (
   queue_id  integer NOT NULL,
-  minute    integer NOT NULL,
+  span      smallint NOT NULL,
+  start     integer NOT NULL,
   slot      integer NOT NULL,
   submitted bigint  NOT NULL,
   started   bigint  NOT NULL,
@@ -192,10 +193,10 @@ CREATE TABLE octoflow_stats (
   waited    double precision NOT NULL, -- a large backlog waits longer, in microseconds, than the largest bigint
   ran       double precision NOT NULL,
   finished  bigint  NOT NULL,
-  PRIMARY KEY (queue_id, minute, slot)
+  PRIMARY KEY (queue_id, span, start, slot)
 ) WITH (fillfactor = 50);
-CREATE INDEX octoflow_stats_aging ON octoflow_stats (minute);
-CREATE INDEX octoflow_stats_unfolded ON octoflow_stats (minute) WHERE slot >= 0;
+CREATE INDEX octoflow_stats_aging ON octoflow_stats (span, start);
+CREATE INDEX octoflow_stats_unfolded ON octoflow_stats (start) WHERE slot >= 0;
 
 CREATE TABLE octoflow_idempotency (
   key         text COLLATE "C" PRIMARY KEY,
@@ -252,10 +253,18 @@ CREATE TABLE octoflow_leader (
   until  bigint  NOT NULL
 );
 
--- Where the sweep for outlived jobs goes on, queue by queue.
-CREATE TABLE octoflow_sweeps (
-  queue_id integer PRIMARY KEY, -- 0 for requests without a job
-  position bigint NOT NULL
+-- Where the sweep for outlived jobs goes on; empty between two rounds.
+CREATE TABLE octoflow_sweep (
+  one      boolean PRIMARY KEY DEFAULT true CHECK (one),
+  queue_id integer NOT NULL, -- 0 for requests without a job
+  position bigint  NOT NULL
+);
+
+-- How far a copy of another database into this one has got: a row for its source, and one for each kind of record begun.
+-- No rows: nothing is being copied.
+CREATE TABLE octoflow_transfer (
+  kind text PRIMARY KEY,
+  next text
 );
 
 -- Written to find out whether the database can be.

@@ -92,7 +92,7 @@ class Takers {
     const left = [...this.#left]
     let taker = 0
     let end = left[0]!
-    for (const { n, job } of jobs.toSorted((a, b) => a.n - b.n)) {
+    for (const { n, job } of jobs.toSorted((a, b) => a.n - b.n || a.job.priority - b.job.priority || a.job.id - b.job.id)) {
       while (n > end) end += left[++taker]!
       this.#jobs[taker]!.push(job)
       this.#left[taker]!--
@@ -120,14 +120,9 @@ async function take(
   const queueId = (await transaction.findQueues([name])).get(name)
   if (queueId === undefined) return NOTHING
   const skipDue = when === 'whatever is due'
-  const [[found], unlimited] = await Promise.all([
-    transaction.rows<QueueState>(SELECT_STATE, queueId),
-    pick(transaction, queueId, takers, takers.wanted, { skipDue, skipLimits: false }),
-  ])
-  if (found === undefined) return NOTHING
-  const [nextDue, nextWake, ...record] = found
+  let picked = await pick(transaction, queueId, takers, takers.wanted, { skipDue, skipLimits: false })
+  const [nextDue, nextWake, ...record] = picked.state
   let settings = transaction.learn(record)
-  let picked = unlimited
   if (picked.count === 0) {
     if (settings.paused) return NOTHING
     if (!skipDue && isDue(nextDue, now, nextWake)) return 'due'
@@ -307,6 +302,7 @@ type PickedRecord = readonly [
   keyedRunAts: string,
   keyedKeys: string,
   cut: boolean,
+  ...QueueState,
 ]
 
 const STARTED_COLUMNS = 14
@@ -336,6 +332,10 @@ class Picked {
       (sum, ns) => sum + (ns == null ? 0 : numbers(ns as string).length),
       0,
     )
+  }
+
+  get state(): QueueState {
+    return this.#record.slice(STARTED_COLUMNS + 5) as unknown as QueueState
   }
 
   started(settings: QueueSettings): readonly Started[] {
@@ -438,24 +438,28 @@ const GRACE: Duration = deadlineOf(0, 0)
 
 // In the queries on pending jobs `stage` is a literal: a plan made for any value would not know which partial index serves.
 
-const SELECT_STATE = `SELECT
-    (SELECT run_at FROM octoflow_requests WHERE queue_id = $1 AND stage = 1 ORDER BY run_at LIMIT 1),
-    (SELECT wake_at FROM octoflow_lanes WHERE queue_id = $1 AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1),
+const STATE = `SELECT
+    (SELECT run_at FROM octoflow_requests WHERE queue_id = $6 AND stage = 1 ORDER BY run_at LIMIT 1) AS next_due,
+    (SELECT wake_at FROM octoflow_lanes WHERE queue_id = $6 AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1) AS next_wake,
     ${QUEUE_COLUMNS}
-  FROM octoflow_queues q WHERE q.id = $1`
+  FROM octoflow_queues q WHERE q.id = $6`
 
 // $1 now, $2 firsts, $3 workers, $4 untils, $5 grace: the parameters of all statements that start jobs. `picked` has their id
 // and their place among those that are picked, of which width_bucket tells whose they are.
 const starting = (
   taker: string,
+  row: string,
 ): string => `UPDATE octoflow_requests r SET stage = 3, attempt = r.attempt + 1, fence = r.fence + 1,
     status_label = NULL, progress = NULL, started_at = $1::bigint, worker = ($3::text[])[${taker}],
     deadline = $1::bigint + r.timeout + $5::bigint,
     lease_until = least(($4::bigint[])[${taker}], $1::bigint + r.timeout + $5::bigint)
-  FROM picked WHERE r.id = picked.id`
+  FROM picked WHERE ${row}`
 
 const OF_MANY = 'width_bucket(picked.n, $2::bigint[])'
 const OF_ONE = '1'
+
+// A row that is locked stays where it is: finding it by its place spares a descent of the index.
+const LOCKED_ROW = 'r.ctid = picked.ctid'
 
 const RETURNING = `RETURNING picked.n, r.id, r.attempt, r.fence, r.priority, r.received_at, r.run_at, r.lease_until, r.timeout,
   r.max_attempts, r.concurrency_key, r.options, r.meta, r.body, r.revised`
@@ -481,7 +485,7 @@ const KEYED = `SELECT array_agg(n), array_agg(id), array_agg(run_at), json_agg(c
 
 // $6 queue, $7 limit, $8 characters, $9 whatever is due, $10 whatever the limits. The claim is part of the statement that looks
 // whether it may be made, so that a change of the settings comes either before or after it.
-const LOCKED = `SELECT id, priority, run_at, concurrency_key, size FROM octoflow_requests
+const LOCKED = `SELECT ctid, id, priority, run_at, concurrency_key, size FROM octoflow_requests
      WHERE queue_id = $6 AND stage = 0 ORDER BY priority, id
      LIMIT (SELECT CASE WHEN NOT q.paused
          AND ($10::boolean OR (q.concurrency IS NULL AND q.rate_limit IS NULL))
@@ -496,22 +500,22 @@ const PICK = `WITH locked AS MATERIALIZED (${LOCKED}), ranked AS (
   ), picked AS MATERIALIZED (
     SELECT * FROM ranked WHERE before IS NULL OR before < $8::bigint
   ), started AS (
-    ${starting(OF_MANY)} AND picked.concurrency_key IS NULL ${RETURNING}
+    ${starting(OF_MANY, LOCKED_ROW)} AND picked.concurrency_key IS NULL ${RETURNING}
   )
-  SELECT started.*, keyed.*, (SELECT count(*) FROM picked) < (SELECT count(*) FROM locked)
-    FROM (${STARTED}) AS started, (${KEYED}) AS keyed`
+  SELECT started.*, keyed.*, (SELECT count(*) FROM picked) < (SELECT count(*) FROM locked), state.*
+    FROM (${STARTED}) AS started, (${KEYED}) AS keyed, (${STATE}) AS state`
 
 // For one caller it does not matter whose is which. Where the payloads may be too large together it takes nothing.
 const PICK_FOR_ONE = `WITH locked AS MATERIALIZED (${LOCKED}), picked AS MATERIALIZED (
-    SELECT *, row_number() OVER () AS n FROM locked WHERE (SELECT coalesce(sum(size), 0) FROM locked) < $8::bigint
+    SELECT *, 1 AS n FROM locked WHERE (SELECT coalesce(sum(size), 0) FROM locked) < $8::bigint
   ), started AS (
-    ${starting(OF_ONE)} AND picked.concurrency_key IS NULL AND $2::bigint[] IS NOT NULL ${RETURNING}
+    ${starting(OF_ONE, LOCKED_ROW)} AND picked.concurrency_key IS NULL AND $2::bigint[] IS NOT NULL ${RETURNING}
   )
-  SELECT started.*, keyed.*, (SELECT coalesce(sum(size), 0) FROM locked) >= $8::bigint
-    FROM (${STARTED}) AS started, (${KEYED}) AS keyed`
+  SELECT started.*, keyed.*, (SELECT coalesce(sum(size), 0) FROM locked) >= $8::bigint, state.*
+    FROM (${STARTED}) AS started, (${KEYED}) AS keyed, (${STATE}) AS state`
 
 const START = `WITH picked AS MATERIALIZED (SELECT * FROM unnest($6::bigint[], $7::bigint[]) AS p (id, n)), started AS (
-    ${starting(OF_MANY)} ${RETURNING}
+    ${starting(OF_MANY, 'r.id = picked.id')} ${RETURNING}
   )
   ${STARTED}`
 

@@ -1,7 +1,11 @@
 import { isCondition } from './errors.ts'
 
-/** Batches of one kind under way at once: while one waits for the disk the other is worked on. */
+/**
+ * Batches of one kind under way at once. A second one pays where there is enough for it: then it is worked on while the first
+ * waits for the disk. Few calls are better off together with those that come until the first is through.
+ */
 const AT_ONCE = 2
+const ENOUGH = 0.25
 
 interface Waiting<Call, Answer> {
   readonly call: Call
@@ -11,8 +15,8 @@ interface Waiting<Call, Answer> {
 }
 
 /**
- * Has concurrent calls of one kind done together, in one transaction. Nothing is delayed for it: what comes in one turn of
- * the event loop goes at once, and what comes while two batches are under way goes with the next one.
+ * Has concurrent calls of one kind done together, in one transaction. No time is waited for it: what comes in one turn of
+ * the event loop goes at once, and what comes while a batch is under way goes with the next one.
  *
  * A call that fails must not take its neighbours along: then each is done alone. What is done is therefore a function of the
  * database only; it may run twice.
@@ -48,8 +52,14 @@ export class Coalescer<Call, Answer> {
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      while (this.#waiting.length > 0 && this.#underWay < AT_ONCE) void this.#doBatch(this.#nextBatch())
+      while (this.#mayBegin()) void this.#doBatch(this.#nextBatch())
     })
+  }
+
+  #mayBegin(): boolean {
+    if (this.#waiting.length === 0 || this.#underWay === AT_ONCE) return false
+    if (this.#underWay === 0) return true
+    return this.#waiting.reduce((sum, { weight }) => sum + weight, 0) >= ENOUGH * this.#heaviest
   }
 
   #nextBatch(): Waiting<Call, Answer>[] {

@@ -1,6 +1,7 @@
 import type { Client, ClientConfig } from 'pg'
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import { mapError } from './errors.ts'
+import { defineStatement, type StatementClass } from './statement.ts'
 import { decodeText, encodeText } from './values.ts'
 
 export type Value = string | number | boolean | null
@@ -19,17 +20,6 @@ export interface ConnectionOptions {
 
 const CONNECT_TIMEOUT_MS = 5_000
 
-/** Types of columns, by the number that PostgreSQL gives them; all others come as texts. */
-const BOOL = 16
-const NUMBERS: ReadonlySet<number> = new Set([20, 21, 23, 26, 701, 1700]) // bigint, smallint, integer, oid, double, numeric
-const TEXTS: ReadonlySet<number> = new Set([25, 1043, 19])
-
-const parseBoolean = (text: string): boolean => text === 't'
-const parserOf = (type: number): ((text: string) => unknown) =>
-  NUMBERS.has(type) ? Number : type === BOOL ? parseBoolean : TEXTS.has(type) ? decodeText : String
-
-const TYPES = { getTypeParser: parserOf } as unknown as NonNullable<ClientConfig['types']>
-
 /** Statements are prepared once for each connection, under a name made once for each text. */
 const names = new Map<string, string>()
 
@@ -47,10 +37,12 @@ export class Connection implements Queryable {
   /** The number of this connection among all that use the schema: nobody else adds to its rows of counts. */
   readonly slot: number
   readonly #client: Client
+  readonly #Statement: StatementClass
   #lost: Error | null = null
 
-  private constructor(client: Client, slot: number, lost: { error: Error | null }) {
+  private constructor(client: Client, Statement: StatementClass, slot: number, lost: { error: Error | null }) {
     this.#client = client
+    this.#Statement = Statement
     this.slot = slot
     this.#lost = lost.error
     client.on('error', (error) => {
@@ -60,12 +52,11 @@ export class Connection implements Queryable {
 
   /** @throws `storage_unavailable`, `database_refused` */
   static async open({ client: config, schema, ...timeouts }: ConnectionOptions): Promise<Connection> {
-    const { Client } = (await import('pg')).default
+    const { Client, Query } = (await import('pg')).default
     const client = new Client({
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       keepAlive: true,
       ...config,
-      types: TYPES,
       pipeline: true,
     })
     const lost: { error: Error | null } = { error: null }
@@ -76,7 +67,7 @@ export class Connection implements Queryable {
       await client.connect()
       await client.query(settings(schema, timeouts))
       const { rows } = await client.query<{ slot: number }>(TAKE_SLOT, [`octoflow/${schema}`])
-      return new Connection(client, rows[0]!.slot, lost)
+      return new Connection(client, defineStatement(Query), rows[0]!.slot, lost)
     } catch (error) {
       client.end().catch(() => {})
       throw mapError(error)
@@ -94,11 +85,11 @@ export class Connection implements Queryable {
   rows<Row extends readonly unknown[]>(sql: string, ...values: readonly Value[]): Promise<Row[]> {
     const bound = values.map((value) => (typeof value === 'string' ? encodeText(value) : value))
     return new Promise((resolve, reject) => {
-      const query = { name: nameOf(sql), text: sql, values: bound as unknown[], rowMode: 'array' as const }
-      void this.#client.query<Row[]>(query, (error, result) => {
-        if (error) reject(mapError(error))
-        else resolve(result.rows as unknown as Row[])
+      const statement = new this.#Statement(nameOf(sql), sql, bound, (error, rows) => {
+        if (error === null) resolve(rows as unknown as Row[])
+        else reject(mapError(error))
       })
+      this.#client.query(statement)
     })
   }
 

@@ -10,7 +10,7 @@ import { pendingStage, Stage, stateOf } from '../../sql/stages.ts'
 import { sendEvents } from './events.ts'
 import type { JobRecord } from './job-rows.ts'
 import type { Transaction } from './transaction.ts'
-import { array, numbers, textArray } from './values.ts'
+import { array, column, numbers, textArray } from './values.ts'
 
 /** A report with the time at which it was made. */
 export interface TimedReport extends Report {
@@ -73,12 +73,13 @@ async function completePlain(transaction: Transaction, reports: readonly TimedRe
   const completed = await transaction.rows<CompletedRecord>(
     COMPLETE_PLAIN,
     array(given.map(({ id }) => id)),
-    array(given.map(({ fence }) => fence)),
-    array(given.map(({ now }) => now)),
-    array(given.map(({ outcome }) => outcome.handled)),
+    ...column(given.map(({ fence }) => fence)),
+    ...column(given.map(({ now }) => now)),
+    ...column(given.map(({ outcome }) => outcome.handled)),
   )
   const withResult: Completed[] = []
-  for (const [queueId, key, minute, ran, ids] of completed) {
+  for (const [queueId, key, minute, ran, ids, limited] of completed) {
+    transaction.change(queueId).limited = limited
     const settled = numbers(ids)
     transaction.move(queueId, key, Stage.running, Stage.completed, settled.length)
     const stats = transaction.stats(queueId, minute * MINUTE)
@@ -235,7 +236,14 @@ function noteEnd(transaction: Transaction, job: JobRecord, settlement: Settlemen
   }
 }
 
-type CompletedRecord = readonly [queueId: number, key: string | null, minute: number, ran: number, ids: string]
+type CompletedRecord = readonly [
+  queueId: number,
+  key: string | null,
+  minute: number,
+  ran: number,
+  ids: string,
+  limited: boolean,
+]
 
 // The rows are found by their ids: `stage + 0` keeps the planner from reading all running jobs for each instead.
 //
@@ -245,11 +253,13 @@ const COMPLETE_PLAIN = `WITH done AS (
     UPDATE octoflow_requests r
        SET stage = 4, finished_at = g.at, lease_until = NULL, cancel_requested = false, reason = NULL, status_label = NULL,
          handled = r.handled OR g.handled
-      FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::boolean[]) AS g (id, fence, at, handled)
+      FROM (SELECT id, coalesce(fence, $3::integer) AS fence, coalesce(at, $5::bigint) AS at, coalesce(handled, $7::boolean) AS handled
+          FROM unnest($1::bigint[], $2::integer[], $4::bigint[], $6::boolean[]) AS given (id, fence, at, handled)) AS g
      WHERE r.id = g.id AND r.stage + 0 = 3 AND r.fence = g.fence
     RETURNING r.id, r.queue_id, r.concurrency_key, g.at, r.started_at
   )
-  SELECT queue_id, concurrency_key, at / ${MINUTE}, sum(greatest(0, at - started_at))::double precision, array_agg(id)
+  SELECT queue_id, concurrency_key, at / ${MINUTE}, sum(greatest(0, at - started_at))::double precision, array_agg(id),
+      (SELECT concurrency IS NOT NULL FROM octoflow_queues WHERE id = queue_id)
     FROM done GROUP BY 1, 2, 3`
 
 const STORE_RESULTS = `INSERT INTO octoflow_results AS o (job_id, at, value)

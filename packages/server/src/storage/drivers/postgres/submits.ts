@@ -1,12 +1,12 @@
 import type { Instant } from '../../../lib/time.ts'
-import type { NewJob, NewRequest, Submitted } from '../../contract/requests.ts'
+import type { NewRequest, Submitted } from '../../contract/requests.ts'
 import { formatMeta } from '../../sql/meta.ts'
 import { formatOptions } from '../../sql/options.ts'
 import { pendingStage, type Stage } from '../../sql/stages.ts'
 import { idempotencyAnswers, rememberAnswers } from './idempotency.ts'
 import { insertLabels } from './job-rows.ts'
 import type { Transaction } from './transaction.ts'
-import { array, textArray } from './values.ts'
+import { array, column, textArray, textColumn } from './values.ts'
 
 export interface SubmitCall {
   readonly now: Instant
@@ -123,48 +123,73 @@ function toRow(item: Item): Row {
 /** @returns the id of the first row; the others follow it. */
 async function insertRows(transaction: Transaction, rows: readonly Row[], latest: Instant): Promise<number> {
   const jobs = rows.map(({ item }) => (item.queueId === null ? null : item.request.job))
-  const of = <Value>(field: (job: NewJob) => Value): (Value | null)[] => jobs.map((job) => (job === null ? null : field(job)))
-  let running = 0
-  const notBefore = rows.map(({ item }, index) => (running = index === 0 ? item.now : Math.max(running, item.now)))
   const inserted = await transaction.rows<[number]>(
     INSERT,
     rows.length,
     latest,
-    array(notBefore),
-    array(rows.map(({ item }) => item.queueId)),
-    array(rows.map(({ stage }) => stage)),
-    array(of(({ priority }) => priority)),
-    array(of(({ runAt }) => runAt)),
-    array(of(({ maxAttempts }) => maxAttempts)),
-    array(of(({ timeout }) => timeout)),
-    textArray(of(({ concurrencyKey }) => concurrencyKey)),
-    textArray(of(({ uniqueKey }) => uniqueKey)),
-    textArray(jobs.map((job) => (job === null ? null : formatOptions({ ...job, timeout: null })))),
-    array(rows.map(({ inline, body }) => (inline ? null : body.length))),
-    textArray(rows.map(({ meta }) => meta)),
     textArray(rows.map(({ body }) => body)),
+    ...column(notBefore(rows)),
+    ...column(rows.map(({ item }) => item.queueId)),
+    ...column(rows.map(({ stage }) => stage)),
+    ...column(jobs.map((job) => job?.priority ?? null)),
+    ...column(jobs.map((job) => job?.runAt ?? null)),
+    ...column(jobs.map((job) => job?.maxAttempts ?? null)),
+    ...column(jobs.map((job) => job?.timeout ?? null)),
+    ...column(rows.map(({ inline, body }) => (inline ? null : body.length))),
+    ...textColumn(jobs.map((job) => job?.concurrencyKey ?? null)),
+    ...textColumn(jobs.map((job) => job?.uniqueKey ?? null)),
+    ...textColumn(jobs.map((job) => (job === null ? null : formatOptions({ ...job, timeout: null })))),
+    ...textColumn(rows.map(({ meta }) => meta)),
   )
   return inserted[0]![0]
+}
+
+/** Times that rise with the ids, though those who submit together may have read the clock in another order. */
+function notBefore(rows: readonly Row[]): Instant[] {
+  let latest = Number.NEGATIVE_INFINITY
+  return rows.map(({ item }) => {
+    latest = Math.max(latest, item.now)
+    return latest
+  })
 }
 
 const SELECT_HOLDERS = `SELECT r.queue_id, r.unique_key, r.id
   FROM unnest($1::integer[], $2::text[]) AS u (queue_id, key)
   JOIN octoflow_requests r ON r.queue_id = u.queue_id AND r.unique_key = u.key AND r.unique_key IS NOT NULL AND r.stage <= 3`
 
+/** Beside the bodies; each is two parameters, as `column` makes them. */
+const COLUMNS: readonly (readonly [name: string, type: string])[] = [
+  ['not_before', 'bigint'],
+  ['queue_id', 'integer'],
+  ['stage', 'smallint'],
+  ['priority', 'smallint'],
+  ['run_at', 'bigint'],
+  ['max_attempts', 'integer'],
+  ['timeout', 'bigint'],
+  ['size', 'integer'],
+  ['concurrency_key', 'text'],
+  ['unique_key', 'text'],
+  ['options', 'text'],
+  ['meta', 'text'],
+]
+
+const BODIES = 3
+const arrayOf = (index: number): string => `$${BODIES + 1 + 2 * index}`
+const scalarOf = (index: number): string => `$${BODIES + 2 + 2 * index}`
+
 // Rows with a unique key come in its order, so that two transactions that insert the same keys never wait for each other.
-const INSERT = `WITH given AS (SELECT * FROM octoflow_allocate($1, $2)),
+const INSERT = `WITH given AS MATERIALIZED (SELECT * FROM octoflow_allocate($1, $2)),
   row AS MATERIALIZED (
-    SELECT given.first_id + n - 1 AS id, greatest(given.not_before, r.not_before) AS received_at, r.*
-      FROM given, unnest($3::bigint[], $4::integer[], $5::smallint[], $6::smallint[], $7::bigint[], $8::integer[], $9::bigint[],
-        $10::text[], $11::text[], $12::text[], $13::integer[], $14::text[], $15::text[]) WITH ORDINALITY
-        AS r (not_before, queue_id, stage, priority, run_at, max_attempts, timeout, concurrency_key, unique_key, options, size,
-          meta, body, n)),
+    SELECT given.first_id + n - 1 AS id, given.not_before AS floor, body,
+        ${COLUMNS.map(([name, type], index) => `coalesce(r.${name}, ${scalarOf(index)}::${type}) AS ${name}`).join(', ')}
+      FROM given, unnest($${BODIES}::text[], ${COLUMNS.map(([, type], index) => `${arrayOf(index)}::${type}[]`).join(', ')})
+        WITH ORDINALITY AS r (body, ${COLUMNS.map(([name]) => name).join(', ')}, n)),
   inserted AS (
     INSERT INTO octoflow_requests (id, received_at, run_at, queue_id, stage, priority, max_attempts, size, timeout,
       concurrency_key, unique_key, options, meta, body)
-    SELECT id, received_at, CASE WHEN stage IS NULL THEN NULL ELSE coalesce(run_at, received_at) END, queue_id, stage, priority,
-      max_attempts, size, timeout, concurrency_key, unique_key, options,
+    SELECT id, greatest(floor, not_before), CASE WHEN stage IS NOT NULL THEN coalesce(run_at, greatest(floor, not_before)) END, queue_id,
+      stage, priority, max_attempts, size, timeout, concurrency_key, unique_key, options,
       CASE WHEN size IS NULL THEN meta END, CASE WHEN size IS NULL THEN body END
-    FROM row ORDER BY queue_id, unique_key COLLATE "C", id),
+    FROM row ORDER BY unique_key COLLATE "C", queue_id, id),
   apart AS (INSERT INTO octoflow_bodies (id, meta, body) SELECT id, meta, body FROM row WHERE size IS NOT NULL)
   SELECT first_id FROM given`

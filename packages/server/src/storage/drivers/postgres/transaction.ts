@@ -135,8 +135,7 @@ export class Transaction implements Queryable {
   async commit(): Promise<void> {
     this.jobs.save()
     this.lanes.save()
-    this.#writeCounts()
-    this.#writeStats()
+    this.#writeSums()
     const limits = this.#readLimits()
     this.#committing = true
     const committed = this.#connection.command('COMMIT')
@@ -158,7 +157,7 @@ export class Transaction implements Queryable {
   /** Queues that are worth claiming from again, and by how many callers. */
   ready(): Ready[] {
     return [...this.#changes.values()].flatMap((change) => {
-      const count = change.worthClaims(this.#settings.get(change.id)?.concurrency != null)
+      const count = change.worthClaims(change.limited ?? this.#settings.get(change.id)?.concurrency != null)
       return count > 0 ? [{ queue: this.#nameOf(change.id)!, count }] : []
     })
   }
@@ -181,23 +180,18 @@ export class Transaction implements Queryable {
     this.#sent.push(sent)
   }
 
-  #writeCounts(): void {
+  #writeSums(): void {
     const changed = [...this.#changes.values()].filter(({ countsChanged }) => countsChanged)
-    if (changed.length === 0) return
-    const columns = COUNT_COLUMNS.map((_, stage) => array(changed.map(({ counts }) => counts[stage]!)))
-    this.send(ADD_COUNTS, this.#connection.slot, array(changed.map(({ id }) => id)), ...columns)
-  }
-
-  #writeStats(): void {
-    if (this.#sums.length === 0) return
-    const queueIds = array(this.#sums.map(({ queueId }) => queueId))
-    const minutes = array(this.#sums.map(({ minute }) => minute))
+    const sums = this.#sums
+    if (changed.length === 0 && sums.length === 0) return
     this.send(
-      ADD_STATS,
+      ADD_SUMS,
       this.#connection.slot,
-      queueIds,
-      minutes,
-      ...STATS_COLUMNS.map((column) => array(this.#sums.map((sum) => sum[column]))),
+      array(changed.map(({ id }) => id)),
+      ...COUNT_COLUMNS.map((_, stage) => array(changed.map(({ counts }) => counts[stage]!))),
+      array(sums.map(({ queueId }) => queueId)),
+      array(sums.map(({ minute }) => minute)),
+      ...STATS_COLUMNS.map((column) => array(sums.map((sum) => sum[column]))),
     )
   }
 
@@ -205,8 +199,8 @@ export class Transaction implements Queryable {
   #readLimits(): Promise<QueueRecord[]> {
     const unread = [...this.#changes.values()]
       .filter(
-        ({ id, placesFreed, countsChanged }) =>
-          (placesFreed > 0 && !this.#settings.has(id)) || (countsChanged && this.#nameOf(id) === undefined),
+        ({ id, placesFreed, countsChanged, limited }) =>
+          (placesFreed > 0 && limited === null && !this.#settings.has(id)) || (countsChanged && this.#nameOf(id) === undefined),
       )
       .map(({ id }) => id)
     if (unread.length === 0) return Promise.resolve([])
@@ -229,17 +223,20 @@ const INSERT_QUEUES = `INSERT INTO octoflow_queues (name, created_at)
 const adding = (table: string, columns: readonly string[]): string =>
   columns.map((column) => `${column} = ${table}.${column} + excluded.${column}`).join(', ')
 
-const ADD_COUNTS = `INSERT INTO octoflow_counts AS c (slot, queue_id, ${COUNT_COLUMNS.join(', ')})
-  SELECT $1::integer, * FROM unnest($2::integer[], ${COUNT_COLUMNS.map((_, index) => `$${index + 3}::bigint[]`).join(', ')})
-  ON CONFLICT (queue_id, slot) DO UPDATE SET ${adding('c', COUNT_COLUMNS)}`
-
 const FLOATS: ReadonlySet<string> = new Set(['waited', 'ran'])
 
-// For each minute, and for its hour.
-const ADD_STATS = `INSERT INTO octoflow_stats AS s (slot, queue_id, span, start, ${STATS_COLUMNS.join(', ')})
+const COUNTS_END = 2 + COUNT_COLUMNS.length
+
+// The roll-ups for each minute, and for its hour.
+const ADD_SUMS = `WITH counted AS (
+    INSERT INTO octoflow_counts AS c (slot, queue_id, ${COUNT_COLUMNS.join(', ')})
+    SELECT $1::integer, * FROM unnest($2::integer[], ${COUNT_COLUMNS.map((_, index) => `$${index + 3}::bigint[]`).join(', ')})
+    ON CONFLICT (queue_id, slot) DO UPDATE SET ${adding('c', COUNT_COLUMNS)}
+  )
+  INSERT INTO octoflow_stats AS s (slot, queue_id, span, start, ${STATS_COLUMNS.join(', ')})
   SELECT $1::integer, g.queue_id, span, g.minute - g.minute % span, ${STATS_COLUMNS.map((column) => `sum(g.${column})`).join(', ')}
-    FROM (VALUES (1), (60)) AS spans (span), unnest($2::integer[], $3::integer[], ${STATS_COLUMNS.map(
-      (column, index) => `$${index + 4}::${FLOATS.has(column) ? 'double precision' : 'bigint'}[]`,
+    FROM (VALUES (1), (60)) AS spans (span), unnest($${COUNTS_END + 1}::integer[], $${COUNTS_END + 2}::integer[], ${STATS_COLUMNS.map(
+      (column, index) => `$${index + COUNTS_END + 3}::${FLOATS.has(column) ? 'double precision' : 'bigint'}[]`,
     ).join(', ')}) AS g (queue_id, minute, ${STATS_COLUMNS.join(', ')})
    GROUP BY g.queue_id, span, g.minute - g.minute % span
    ORDER BY g.queue_id, span, g.minute - g.minute % span

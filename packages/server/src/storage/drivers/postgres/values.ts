@@ -29,6 +29,20 @@ export function textArray(values: readonly (string | null)[]): string {
   return text.length === 1 ? '{}' : `${text.slice(0, -1)}}`
 }
 
+/**
+ * A column of many rows, for `unnest`, whose shorter arrays are filled with NULL: where all rows have the same value it is sent
+ * once, beside an empty array, and `coalesce(column, value)` gives it to all.
+ */
+export function column(values: readonly (number | boolean | null)[]): [values: string, value: number | boolean | null] {
+  const [first = null] = values
+  return values.every((value) => value === first) ? ['{}', first] : [array(values), null]
+}
+
+export function textColumn(values: readonly (string | null)[]): [values: string, value: string | null] {
+  const [first = null] = values
+  return values.every((value) => value === first) ? ['{}', first] : [textArray(values), null]
+}
+
 /** The numbers of an array as PostgreSQL writes it. */
 export const numbers = (text: string): number[] => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number))
 

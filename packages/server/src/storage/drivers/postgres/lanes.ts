@@ -122,9 +122,9 @@ export class Lanes {
     return this.#places(lane, now).free > 0
   }
 
-  /** Whether one more job of the lane could be ready now. */
-  hasRoom(lane: Lane, now: Instant): boolean {
-    return this.#places(lane, now).free > lane.ready
+  /** How many more jobs of the lane could be ready now. */
+  roomOf(lane: Lane, now: Instant): number {
+    return this.#places(lane, now).free - lane.ready
   }
 
   /** Leaves lanes out of the next balance where nothing but starts befell them: what ran before is what is ready less now. */
@@ -293,10 +293,10 @@ const WAKE_SLEEPING = `UPDATE octoflow_lanes l SET wake_at = 0 FROM (
 const SELECT_DUE = `SELECT key FROM octoflow_lanes
   WHERE queue_id = $1 AND wake_at IS NOT NULL AND wake_at <= $2 ORDER BY wake_at LIMIT $3`
 
-// The stage is no literal here, so that the index of the keyed jobs serves and not that of all pending ones.
+// The stage is no literal here, or the index of all pending jobs might be taken for that of the keyed ones.
 const ofLane = (stage: string): string => `SELECT id, stage, priority FROM octoflow_requests
   WHERE queue_id = lane.queue_id AND concurrency_key = lane.key AND concurrency_key IS NOT NULL
-    AND stage = lane.${stage} AND stage <= 3
+    AND stage = lane.${stage} AND stage + 0 < 3
   ORDER BY priority, id`
 
 const SELECT_WAITING = `SELECT lane.index, job.id, job.stage, job.priority

@@ -2,9 +2,10 @@ import type { Instant } from '../../../lib/time.ts'
 import type { NewRequest, Submitted } from '../../contract/requests.ts'
 import { formatMeta } from '../../sql/meta.ts'
 import { formatOptions } from '../../sql/options.ts'
-import { pendingStage, type Stage } from '../../sql/stages.ts'
+import { pendingStage, Stage } from '../../sql/stages.ts'
 import { idempotencyAnswers, rememberAnswers } from './idempotency.ts'
 import { insertLabels } from './job-rows.ts'
+import type { Lane } from './lanes.ts'
 import type { Transaction } from './transaction.ts'
 import { array, column, textArray, textColumn } from './values.ts'
 
@@ -85,7 +86,7 @@ export const isInline = (meta: string | null, body: string): boolean => (meta?.l
 /** What goes into the table for one item. */
 interface Row {
   readonly item: Item
-  readonly stage: Stage | null
+  stage: Stage | null
   readonly meta: string | null
   readonly body: string
   readonly inline: boolean
@@ -95,6 +96,7 @@ async function insert(transaction: Transaction, items: readonly Item[]): Promise
   if (items.length === 0) return
   const rows = items.map(toRow)
   const latest = Math.max(...items.map(({ now }) => now))
+  const roomy = await useRoom(transaction, rows, latest)
   const first = await insertRows(transaction, rows, latest)
   for (const [index, { item, stage }] of rows.entries()) {
     const { queueId, request, now } = item
@@ -103,6 +105,7 @@ async function insert(transaction: Transaction, items: readonly Item[]): Promise
     transaction.move(queueId, request.job!.concurrencyKey, null, stage)
     transaction.stats(queueId, now).submitted++
   }
+  transaction.lanes.leave(roomy)
   insertLabels(
     transaction,
     items.flatMap((item) => {
@@ -110,6 +113,37 @@ async function insert(transaction: Transaction, items: readonly Item[]): Promise
       return labels === null ? [] : [[item.answer!.id, labels] as const]
     }),
   )
+}
+
+/**
+ * Makes jobs whose concurrency key has room ready at once: to hold them first, for the balance to find, would write each row
+ * twice. Rows with a unique key may have to wait for another transaction, and nobody waits for rows who holds lanes.
+ * @returns the lanes that need no balance, since all their new jobs are ready.
+ */
+async function useRoom(transaction: Transaction, rows: readonly Row[], now: Instant): Promise<readonly Lane[]> {
+  if (rows.some(({ item }) => item.request.job?.uniqueKey != null)) return []
+  const { lanes } = transaction
+  const byLane = new Map<Lane, Row[]>()
+  for (const row of rows) {
+    if (row.stage !== Stage.held) continue
+    const lane = lanes.get(row.item.queueId!, row.item.request.job!.concurrencyKey!)
+    const others = byLane.get(lane)
+    if (others === undefined) byLane.set(lane, [row])
+    else others.push(row)
+  }
+  if (byLane.size === 0) return []
+  await Promise.all([lanes.lock(), transaction.settings([...byLane.keys()].map(({ queueId }) => queueId))])
+  await lanes.rates.read([...byLane.keys()], now)
+  const roomy: Lane[] = []
+  for (const [lane, waiting] of byLane) {
+    // One that is to be looked at may hold jobs which go before these.
+    if (lane.wakeAt !== null) continue
+    const best = waiting.toSorted((a, b) => a.item.request.job!.priority - b.item.request.job!.priority)
+    const room = Math.max(0, lanes.roomOf(lane, now))
+    for (const row of best.slice(0, room)) row.stage = Stage.ready
+    if (room >= waiting.length) roomy.push(lane)
+  }
+  return roomy
 }
 
 function toRow(item: Item): Row {

@@ -31,7 +31,7 @@ export async function waitingFacts(transaction: Transaction, job: Job, now: Inst
   const lane = await lanes.peek(queueId, key)
   await lanes.rates.read([lane], now)
   const holders = await transaction.rows<[number, string | null]>(SELECT_HOLDERS, queueId, key, HOLDERS_SHOWN)
-  const waitsAs = waitsFor(stage, job, now, lanes.hasRoom(lane, now))
+  const waitsAs = waitsFor(stage, job, now, lanes.roomOf(lane, now) > 0)
   return {
     ...facts,
     stage: waitsAs,
@@ -68,5 +68,6 @@ const COUNT_AHEAD_OF_KEY = `SELECT count(*) FROM (
        AND (priority, id) < ($2, $3)) AS job
   LIMIT $4) AS ahead`
 
+// Running jobs are as many as the workers have hands: few enough to be looked through.
 const SELECT_HOLDERS = `SELECT id, worker FROM octoflow_requests
-  WHERE queue_id = $1 AND concurrency_key = $2 AND concurrency_key IS NOT NULL AND stage = 3 ORDER BY id LIMIT $3`
+  WHERE stage = 3 AND queue_id = $1 AND concurrency_key = $2 ORDER BY id LIMIT $3`

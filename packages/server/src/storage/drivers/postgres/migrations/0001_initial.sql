@@ -96,8 +96,9 @@ CREATE TABLE octoflow_requests (
 -- Claims read one stage in order of priority and id; lists of pending jobs merge the priorities.
 CREATE INDEX octoflow_requests_pending ON octoflow_requests (queue_id, stage, priority, id) WHERE stage < 3;
 CREATE INDEX octoflow_requests_scheduled ON octoflow_requests (queue_id, run_at) WHERE stage = 1;
+-- `stage + 0`, so that a query which says the same can be served by this index and by no other.
 CREATE INDEX octoflow_requests_keyed ON octoflow_requests (queue_id, concurrency_key, stage, priority, id)
-  WHERE concurrency_key IS NOT NULL AND stage <= 3;
+  WHERE concurrency_key IS NOT NULL AND stage + 0 < 3;
 CREATE UNIQUE INDEX octoflow_requests_unique ON octoflow_requests (queue_id, unique_key)
   WHERE unique_key IS NOT NULL AND stage <= 3;
 CREATE INDEX octoflow_requests_leased ON octoflow_requests (lease_until) WHERE stage = 3;

@@ -64,7 +64,7 @@ const COUNT_AHEAD = `SELECT count(*) FROM (
 const COUNT_AHEAD_OF_KEY = `SELECT count(*) FROM (
   SELECT job.id FROM (VALUES (0::smallint), (2)) AS waiting (stage), LATERAL (
     SELECT id FROM octoflow_requests
-     WHERE queue_id = $1 AND concurrency_key = $5 AND concurrency_key IS NOT NULL AND stage = waiting.stage AND stage <= 3
+     WHERE queue_id = $1 AND concurrency_key = $5 AND concurrency_key IS NOT NULL AND stage = waiting.stage AND stage + 0 < 3
        AND (priority, id) < ($2, $3)) AS job
   LIMIT $4) AS ahead`
 

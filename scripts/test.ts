@@ -2,7 +2,7 @@
  * Runs the tests and ends with one line that counts them: `N passed, N failed, N skipped`.
  *
  *   node scripts/test.ts                  all of them
- *   node scripts/test.ts --fast           those of the packages, without servers, browsers and crashes
+ *   node scripts/test.ts --fast           those of the packages, without servers, database servers, browsers and crashes
  *   node scripts/test.ts e2e/capture …    the files below these paths
  */
 import { globSync } from 'node:fs'
@@ -10,8 +10,10 @@ import { availableParallelism } from 'node:os'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 
-const FAST = ['packages/*/test/**/*.test.ts']
-const ALL = [...FAST, 'e2e/**/*.test.ts', 'examples/**/*.test.ts']
+const PACKAGES = ['packages/*/test/**/*.test.ts']
+/** These start a database server each, and take a minute. */
+const SLOW = ['packages/server/test/drivers/{postgres,mysql,mongodb}*.test.ts']
+const ALL = [...PACKAGES, 'e2e/**/*.test.ts', 'examples/**/*.test.ts']
 
 /** Longer than the slowest file takes on a slow machine; a file that hangs fails rather than holding everything up. */
 const FILE_TIMEOUT_MS = 10 * 60_000
@@ -53,10 +55,11 @@ function isOwnFailure(error: unknown): boolean {
 
 function testFiles(args: readonly string[]): string[] {
   const paths = args.filter((arg) => !arg.startsWith('--'))
-  const patterns = args.includes('--fast')
-    ? FAST
+  const fast = args.includes('--fast')
+  const patterns = fast
+    ? PACKAGES
     : paths.length === 0
       ? ALL
       : paths.flatMap((path) => (path.endsWith('.ts') ? path : `${path.replace(/\/$/, '')}/**/*.test.ts`))
-  return [...new Set(globSync(patterns, { exclude: ['**/node_modules/**'] }))].sort()
+  return [...new Set(globSync(patterns, { exclude: ['**/node_modules/**', ...(fast ? SLOW : [])] }))].sort()
 }

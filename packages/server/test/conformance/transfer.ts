@@ -3,7 +3,7 @@ import { copyAll } from '../../src/core/transfer/copy.ts'
 import { digestOf } from '../../src/core/transfer/digest.ts'
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts'
 import type { Storage } from '../../src/storage/contract/storage.ts'
-import { RECORD_KINDS, type RecordKind } from '../../src/storage/contract/transfer.ts'
+import { RECORD_KINDS, type RecordKind, type RecordPage } from '../../src/storage/contract/transfer.ts'
 import {
   after,
   COMPLETED,
@@ -113,6 +113,33 @@ export const transfer: Group = (test, open) => {
       assert.equal(ones.length, counts[kind as RecordKind], kind)
       const { records } = await storage.transfer.read({ kind: kind as RecordKind, after: null, limit: 1_000 })
       assert.deepEqual(ones, records)
+    }
+  })
+
+  test('pages of large records are short, whatever is large about them', async ({ storage, submit, start, report }) => {
+    const large = 'x'.repeat(4_000_000)
+    const id = await submit()
+    for (const n of range(1, 7)) {
+      await storage.events.append({ now: NOW, items: [{ jobId: id, event: event('large', { data: JSON.stringify(large) }) }] })
+      const key = String(n)
+      await storage.idempotency.begin({ now: NOW, key, fingerprint: 'f', reservedUntil: after(60) })
+      await storage.idempotency.finish({ key, status: 200, body: large, expiresAt: after(600) })
+      const error = { message: large, code: null, detail: null }
+      await report(await start({ queue: 'failing' }), { kind: 'discarded', reason: 'large', error })
+    }
+    for (const kind of ['event', 'idempotency', 'request'] as const) {
+      const lengths: number[] = []
+      for (let next: string | null = null, first = true; first || next !== null; first = false) {
+        const page: RecordPage<typeof kind> = await storage.transfer.read({ kind, after: next, limit: 500 })
+        lengths.push(page.records.length)
+        next = page.next
+      }
+      assert.ok(Math.max(...lengths) <= 6, `${kind}: pages of ${lengths}`)
+      assert.equal(
+        lengths.reduce((a, b) => a + b, 0),
+        (await storage.transfer.count())[kind],
+        kind,
+      )
     }
   })
 

@@ -26,7 +26,7 @@ export const requests: RecordTable<'request'> = {
       if (size >= CHARACTERS_AT_ONCE) break
       const record = load(db, id)
       records.push(record)
-      size += record.body.length + (record.job?.payload?.length ?? 0) + (record.job?.result?.value.length ?? 0)
+      size += sizeOf(record)
     }
     const more = ids.length === limit || records.length < ids.length
     return { records, next: more ? String(records.at(-1)!.id) : null }
@@ -38,6 +38,12 @@ export const requests: RecordTable<'request'> = {
     if (job === null) db.run(INSERT_WITHOUT_JOB, id, receivedAt, handled ? 1 : 0, content.meta, content.body)
     else insertJob(transaction, record, job, content, now)
   },
+}
+
+function sizeOf({ body, job }: RequestRecord): number {
+  if (job === null) return body.length
+  const errors = job.attempts.map(({ error }) => (error === null ? 0 : error.message.length + (error.detail?.length ?? 0)))
+  return body.length + (job.payload?.length ?? 0) + (job.result?.value.length ?? 0) + errors.reduce((a, b) => a + b, 0)
 }
 
 function load(db: Database, id: number): RequestRecord {

@@ -1,4 +1,5 @@
 import type { Instant } from '../../../lib/time.ts'
+import { CHARACTERS_AT_ONCE } from '../../contract/page.ts'
 import type { RecordKind, RecordPage, Records } from '../../contract/transfer.ts'
 import type { Database, Value } from './database.ts'
 import type { Transaction } from './transaction.ts'
@@ -15,6 +16,8 @@ interface Layout<Kind extends RecordKind, Row> {
   readonly table: string
   /** What of the table, named `t`, and of others a record is made of. */
   readonly select: string
+  /** An expression for the bytes of a row, where they may be many. */
+  readonly size?: string
   /** The columns of the primary key, which are among those selected. */
   readonly key: readonly (keyof Row & string)[]
   toRecord(row: Row): Records[Kind]
@@ -24,24 +27,33 @@ interface Layout<Kind extends RecordKind, Row> {
 }
 
 export function inRows<Kind extends RecordKind, Row>(layout: Layout<Kind, Row>): RecordTable<Kind> {
-  const { table, select, key, toRecord, columns, toRow } = layout
-  const keys = `(${key.map((column) => `t.${column}`).join()})`
+  const { table, select, size, key, toRecord, columns, toRow } = layout
+  const keys = key.map((column) => `t.${column}`).join()
   const insert = `INSERT INTO ${table} (${columns.join()}) VALUES (${columns.map(() => '?').join()})`
   return {
     count: (db) => countOf(db, table),
     read(db, after, limit) {
-      const where = after === null ? '' : `WHERE ${keys} > (${key.map(() => '?').join()})`
+      const where = after === null ? '' : `WHERE (${keys}) > (${key.map(() => '?').join()})`
       const values = after === null ? [] : (JSON.parse(after) as Value[])
-      const rows = db.all<Row>(
-        `${select} ${where} ORDER BY ${key.map((column) => `t.${column}`).join()} LIMIT ?`,
-        ...values,
-        limit,
-      )
-      const next = rows.length < limit ? null : JSON.stringify(key.map((column) => rows.at(-1)![column]))
+      const rest = `${where} ORDER BY ${keys} LIMIT ?`
+      const sizes = size === undefined ? [] : db.rows<[number]>(`SELECT ${size} FROM ${table} t ${rest}`, ...values, limit)
+      const most = fitting(sizes, limit)
+      const rows = db.all<Row>(`${select} ${rest}`, ...values, most)
+      const next = rows.length < most ? null : JSON.stringify(key.map((column) => rows.at(-1)![column]))
       return { records: rows.map(toRecord), next }
     },
     insert: (transaction, record) => void transaction.db.run(insert, ...toRow(record, transaction)),
   }
+}
+
+/** How many rows of these sizes make a page; `limit` where all of them do. */
+function fitting(sizes: readonly (readonly [number])[], limit: number): number {
+  let sum = 0
+  const last = sizes.findIndex(([size]) => {
+    sum += size
+    return sum >= CHARACTERS_AT_ONCE
+  })
+  return last === -1 ? limit : last + 1
 }
 
 export const countOf = (db: Database, table: string): number => db.row<[number]>(`SELECT count(*) FROM ${table}`)![0]

@@ -48,6 +48,7 @@ const queues: RecordTable<'queue'> = {
 const events = inRows<'event', JobEvent>({
   table: 'octoflow_events',
   select: 'SELECT id, job_id AS jobId, at, kind, level, message, data FROM octoflow_events t',
+  size: 'octet_length(t.message) + ifnull(octet_length(t.data), 0)',
   key: ['id'],
   toRecord: (row) => ({ ...row }),
   columns: ['id', 'job_id', 'at', 'kind', 'level', 'message', 'data'],
@@ -124,6 +125,7 @@ interface IdempotencyRow {
 const idempotency = inRows<'idempotency', IdempotencyRow>({
   table: 'octoflow_idempotency',
   select: 'SELECT * FROM octoflow_idempotency t',
+  size: 'ifnull(octet_length(t.body), 0)',
   key: ['key'],
   toRecord: ({ key, fingerprint, request_id: id, has_job: hasJob, status, body, expires_at: expiresAt }) => ({
     key,

@@ -52,3 +52,14 @@ test('a sweep visits hundreds of queues in portions', async () => {
     1_000,
   )
 })
+
+test('the end of a copy counts the jobs of 500 queues without going through all jobs for each', async () => {
+  await using db = await openEmpty()
+  for (const _ of range(1, 20)) await db.submitAll(range(1, 1_000).map((n) => ({ queue: `queue-${n % 500}` })))
+  const counts = (await db.queue('queue-7')).counts
+  const began = performance.now()
+  await db.storage.transfer.finish()
+  const took = performance.now() - began
+  assert.deepEqual((await db.queue('queue-7')).counts, counts)
+  assert.ok(took < 1_000, `it took ${took} ms`)
+})

@@ -90,12 +90,18 @@ function progress(db: Database): TransferProgress | null {
   return { source, next: Object.fromEntries(rows) }
 }
 
-const COUNT_STAGES = `UPDATE octoflow_queues SET ${Object.entries(Stage)
-  .map(
-    ([name, stage]) =>
-      `${name} = (SELECT count(*) FROM octoflow_requests WHERE queue_id = octoflow_queues.id AND stage = ${stage})`,
-  )
-  .join(', ')}`
+// Each part reads the jobs of all queues once, in the order of an index.
+const JOBS_BY_STAGE = ['stage < 3', 'stage = 3', 'stage > 3']
+  .map((stages) => `SELECT queue_id, stage, count(*) AS jobs FROM octoflow_requests WHERE ${stages} GROUP BY queue_id, stage`)
+  .join(' UNION ALL ')
+
+const COUNT_STAGES = `UPDATE octoflow_queues SET ${Object.keys(Stage)
+  .map((name) => `${name} = counted.${name}`)
+  .join(', ')}
+  FROM (SELECT queue_id, ${Object.entries(Stage)
+    .map(([name, stage]) => `ifnull(sum(jobs) FILTER (WHERE stage = ${stage}), 0) AS ${name}`)
+    .join(', ')} FROM (${JOBS_BY_STAGE}) GROUP BY queue_id) counted
+  WHERE counted.queue_id = octoflow_queues.id`
 
 // All pending jobs with a key were stored as held; the first claims of their queue make ready what may start.
 const MAKE_LANES = `INSERT INTO octoflow_lanes (queue_id, key, running, ready, wake_at)

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { ExitCode } from '../../src/cli/exit-code.ts'
+import { SystemClock } from '../../src/lib/clock.ts'
+import { MINUTE } from '../../src/lib/time.ts'
 import { openSqlite } from '../../src/storage/drivers/sqlite/index.ts'
 import { newRequest } from '../conformance/harness.ts'
 import { CommandLine } from './support/command-line.ts'
@@ -53,6 +55,19 @@ test('A copy that is interrupted says so, keeps servers away, and is finished by
   const { equal, kinds } = await cli.json<Copied>(...copy)
   assert.equal(equal, true)
   assert.equal(kinds.find(({ kind }) => kind === 'request')?.count, 2_000)
+})
+
+test('The lease of a copy that was killed keeps nobody from finishing it.', async (t) => {
+  const cli = await withDatabase(t, 1)
+  for (const name of ['a.db', 'b.db']) {
+    const storage = openSqlite({ path: cli.path(name), onError: assert.fail })
+    const now = new SystemClock().now()
+    await storage.migrations.migrate({ now })
+    await storage.leader.acquire({ now, holder: 'octoflow db, killed', until: now + MINUTE })
+    await storage.close()
+  }
+  const { code, err } = await cli.run(...copy)
+  assert.equal(code, ExitCode.ok, err)
 })
 
 test('What cannot be copied is told before anything is written.', async (t) => {

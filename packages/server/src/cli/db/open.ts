@@ -29,15 +29,18 @@ export async function withStorage<Result>(
   }
 }
 
-const LEASE = 60 * SECOND
-const RENEW_EVERY = 20 * SECOND
+/** As those of servers, so that it is the same time for all after which one that was killed is taken for gone. */
+const LEASE = 10 * SECOND
+const RENEW_EVERY = 3 * SECOND
 
 /**
  * Keeps servers away from a database while something is done with it that they must not see half done: they are led by
- * whoever holds the leader's lease, so where that can be had, none is running.
+ * whoever holds the leader's lease, so where that can be had, none is running. A database that is not shared was opened for
+ * this process alone; a lease in it would only outlive a process that is killed.
  * @throws `database_in_use`
  */
 export async function alone<Result>(database: Database, storage: Storage, use: () => Promise<Result>): Promise<Result> {
+  if (!storage.capabilities.shared) return use()
   const clock = new SystemClock()
   const holder = `octoflow db ${randomUUID()}`
   const hold = () => storage.leader.acquire({ now: clock.now(), holder, until: clock.now() + LEASE })

@@ -151,11 +151,32 @@ test('A claim that is repeated gives the same jobs as long as their leases are h
     client.post(`/api/v1/queues/${QUEUE}/claim`, { json: { workerId: WORKER, limit }, headers: keyed(key) })
   const first = bodyOf<ClaimAnswer>(await take('k'))
   assert.equal(first.jobs.length, 3)
-  assert.deepEqual(bodyOf(await take('k')), first)
+  const second = bodyOf<ClaimAnswer>(await take('k'))
+  assert.deepEqual(leasesApart(second), leasesApart(first))
   expectProblem(await take('k', 2), 422, 'idempotency_key_reused')
   await report(client, first.jobs[1]!, { outcome: 'completed' })
-  assert.deepEqual(bodyOf(await take('k')), { jobs: [first.jobs[0], first.jobs[2]], drain: false })
+  assert.deepEqual(leasesApart(bodyOf(await take('k'))), leasesApart({ jobs: [first.jobs[0]!, first.jobs[2]!], drain: false }))
   assert.equal(bodyOf<ClaimAnswer>(await take('another')).jobs.length, 2)
+})
+
+const leasesApart = ({ jobs, ...answer }: ClaimAnswer) => ({
+  ...answer,
+  jobs: jobs.map((job) => ({ ...job, leaseUntil: null })),
+})
+
+test('A claim that is repeated renews its leases, tells until when, and can be repeated as long as they last.', async (t) => {
+  const { client } = await startOctoflow(t)
+  await submitMany(client, [{ payload: { n: 1.5 } }, {}])
+  const take = async () => {
+    const json = { workerId: WORKER, limit: 1, leaseSeconds: 2 }
+    return bodyOf<ClaimAnswer>(await client.post(`/api/v1/queues/${QUEUE}/claim`, { json, headers: keyed('k') })).jobs[0]!
+  }
+  const first = await take()
+  while (Date.now() < Date.parse(first.leaseUntil) + 500) {
+    const again = await take()
+    assert.equal(again.leaseUntil, (await detail(client, first.id)).leaseUntil)
+    assert.deepEqual({ ...again, leaseUntil: first.leaseUntil }, first)
+  }
 })
 
 test('A claim that found nothing asks again when it is repeated.', async (t) => {

@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import type { Work } from '../../../core/engine/work.ts'
 import type { Ports } from '../../../core/ports.ts'
-import { itemTexts } from '../../../lib/raw-json.ts'
-import { type Duration, MINUTE } from '../../../lib/time.ts'
+import { itemTexts, memberText, withMembers } from '../../../lib/raw-json.ts'
+import { type Duration, type Instant, MINUTE, toIso } from '../../../lib/time.ts'
 import type { ClaimedJob } from '../../../storage/contract/leases.ts'
 import { idempotencyKey } from '../../idempotency-key.ts'
 import { earlierAnswer } from '../../plugins/idempotency.ts'
@@ -38,8 +38,13 @@ export class RepeatedClaims {
     const key = idempotencyKey(request, `POST ${request.url}`)
     if (key === null) return textsOf(await take(), queue)
     const earlier = await earlierAnswer(this.#ports, request, key, wait + MINUTE)
-    if (earlier !== null) return this.#stillHeld(itemTexts(earlier.body), worker, lease, request)
     const { idempotency } = this.#ports.storage
+    if (earlier !== null) {
+      const held = await this.#stillHeld(itemTexts(earlier.body), worker, lease, request)
+      // The leases last longer now, and with them the answer.
+      if (held.length > 0) await idempotency.finish({ key, ...earlier, expiresAt: latest(held) })
+      return held.map(renewedText)
+    }
     let jobs: readonly ClaimedJob[] = []
     try {
       jobs = await take()
@@ -48,8 +53,7 @@ export class RepeatedClaims {
     }
     const texts = textsOf(jobs, queue)
     if (jobs.length > 0) {
-      const expiresAt = Math.max(...jobs.map(({ leaseUntil }) => leaseUntil))
-      await idempotency.finish({ key, status: 200, body: `[${texts.join()}]`, expiresAt })
+      await idempotency.finish({ key, status: 200, body: `[${texts.join()}]`, expiresAt: latest(jobs) })
     }
     return texts
   }
@@ -60,14 +64,31 @@ export class RepeatedClaims {
     worker: string,
     lease: Duration,
     { principal }: FastifyRequest,
-  ): Promise<readonly string[]> {
+  ): Promise<readonly Held[]> {
     const beats = texts.map((text) => {
       const { id, leaseToken } = JSON.parse(text) as { readonly id: number; readonly leaseToken: string }
       return { id, fence: readToken(leaseToken), progress: null }
     })
     const results = await this.#work.heartbeat(worker, lease, beats, principal)
-    return texts.filter((_, index) => results[index]!.leaseUntil !== null)
+    return texts.flatMap((text, index) => {
+      const { leaseUntil } = results[index]!
+      return leaseUntil === null ? [] : [{ text, leaseUntil }]
+    })
   }
 }
+
+/** A job as it was given, and its lease as it was renewed. */
+interface Held {
+  readonly text: string
+  readonly leaseUntil: Instant
+}
+
+function renewedText({ text, leaseUntil }: Held): string {
+  const { payload: _, ...job } = JSON.parse(text) as { readonly payload: unknown }
+  return withMembers({ ...job, leaseUntil: toIso(leaseUntil) }, { payload: memberText(text, 'payload') })
+}
+
+const latest = (leases: readonly { readonly leaseUntil: Instant }[]): Instant =>
+  Math.max(...leases.map(({ leaseUntil }) => leaseUntil))
 
 const textsOf = (jobs: readonly ClaimedJob[], queue: string): string[] => jobs.map((job) => claimedText(job, queue))

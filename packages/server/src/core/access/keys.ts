@@ -2,7 +2,7 @@ import { OctoflowError } from '../../errors/octoflow-error.ts'
 import type { Instant } from '../../lib/time.ts'
 import { type ApiKey, inScope, type Principal, type QueueScope, type Role } from '../../model/access.ts'
 import type { Page, PageRequest } from '../../storage/contract/page.ts'
-import { everyItem } from '../paging.ts'
+import { everyItem, pageOf } from '../paging.ts'
 import type { Ports } from '../ports.ts'
 import { digest, newToken, tokenFor } from './tokens.ts'
 
@@ -29,10 +29,10 @@ export class Keys {
     this.#ports = ports
   }
 
-  /** In order of id, which is that of their making. A page leaves out what the scope does not cover. */
+  /** In order of id, which is that of their making. What the scope does not cover shows in no way, not in `next` either. */
   async list(page: PageRequest<string>, scope: QueueScope): Promise<Page<ApiKey, string>> {
-    const { items, next } = await this.#ports.storage.access.list({ page })
-    return { items: items.filter(({ queues }) => isWithin(queues, scope)), next }
+    if (scope === null) return this.#ports.storage.access.list({ page })
+    return pageOf(await Array.fromAsync(this.#within(scope)), ({ id }) => id, page)
   }
 
   /** @throws `queue_out_of_scope` */
@@ -73,8 +73,13 @@ export class Keys {
 
   async #checkScope(id: string, scope: QueueScope): Promise<void> {
     if (scope === null) return
-    for await (const key of everyItem((page) => this.list(page, scope))) if (key.id === id) return
+    for await (const key of this.#within(scope)) if (key.id === id) return
     throw new OctoflowError('key_not_found', { id })
+  }
+
+  async *#within(scope: QueueScope): AsyncGenerator<ApiKey, void, void> {
+    for await (const key of everyItem((page) => this.#ports.storage.access.list({ page })))
+      if (isWithin(key.queues, scope)) yield key
   }
 
   #changed(fields: object, message: string): void {

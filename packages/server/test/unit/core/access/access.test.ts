@@ -122,6 +122,27 @@ test('No key can be made that is void already.', async () => {
   assert.deepEqual(await keys.list(FIRST_100, null), { items: [], next: null })
 })
 
+test('Keys beyond a scope neither shorten the pages of those within it nor show in their cursors.', async () => {
+  await using core = await openCore()
+  const { keys } = access(core)
+  const within: string[] = []
+  for (let n = 0; n < 4; n++) {
+    const { key } = await keys.create(wanted({ queues: ['a'] }), ADMIN)
+    within.push(key.id)
+    await core.clock.advance(MILLISECOND)
+    for (const queues of [null, ['b'], ['a', 'b']]) await keys.create(wanted({ queues }), ADMIN)
+    await core.clock.advance(MILLISECOND)
+  }
+  const page = { limit: 2, order: 'asc' } as const
+  const first = await keys.list({ ...page, after: null }, ['a'])
+  const second = await keys.list({ ...page, after: first.next }, ['a'])
+  assert.deepEqual(
+    [...first.items, ...second.items].map(({ id }) => id),
+    within,
+  )
+  assert.deepEqual([first.next, second.next], [within[1], null])
+})
+
 test('Only what looks like a JSON Web Token is shown to the verifier, and only if it is no key of ours.', async () => {
   await using core = await openCore()
   const shown: string[] = []

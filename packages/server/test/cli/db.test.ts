@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { ExitCode } from '../../src/cli/exit-code.ts'
+import { copyAll } from '../../src/core/transfer/copy.ts'
 import { SystemClock } from '../../src/lib/clock.ts'
 import { MINUTE } from '../../src/lib/time.ts'
+import type { Storage } from '../../src/storage/contract/storage.ts'
 import { openSqlite } from '../../src/storage/drivers/sqlite/index.ts'
 import { newRequest } from '../conformance/harness.ts'
 import { CommandLine } from './support/command-line.ts'
@@ -68,6 +70,30 @@ test('The lease of a copy that was killed keeps nobody from finishing it.', asyn
   }
   const { code, err } = await cli.run(...copy)
   assert.equal(code, ExitCode.ok, err)
+})
+
+test('A copy whose source went on meanwhile differs, and no server starts on it.', async (t) => {
+  const cli = await withDatabase(t, 2_000)
+  const [source, target] = ['a.db', 'b.db'].map((name) => openSqlite({ path: cli.path(name), onError: assert.fail })) as [
+    Storage,
+    Storage,
+  ]
+  await target.migrations.migrate({ now: 1 })
+  const stop = new AbortController()
+  const onProgress = (done: number): void => {
+    if (done > 600) stop.abort()
+  }
+  await copyAll(source, target, { now: () => 1, source: `sqlite:${cli.path('a.db')}`, signal: stop.signal, onProgress })
+  await source.jobs.cancel({ now: 2, ids: [1], reason: 'not needed', note: '' })
+  await Promise.all([source.close(), target.close()])
+  for (const _ of ['first', 'again']) {
+    const differs = await cli.run(...copy)
+    assert.equal(differs.code, ExitCode.failed)
+    assert.match(differs.err, /differs from its source/)
+  }
+  const started = await cli.run('serve', '--port', '0', '--database-url', `sqlite:${cli.path('b.db')}`)
+  assert.equal(started.code, ExitCode.config)
+  assert.match(started.err, /half of a copy of sqlite:/)
 })
 
 test('What cannot be copied is told before anything is written.', async (t) => {

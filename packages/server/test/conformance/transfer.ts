@@ -90,6 +90,7 @@ async function copied(source: Fixture, open: Open, use: (copy: Fixture) => Promi
   await using opened = await open()
   await opened.storage.migrations.migrate({ now: NOW })
   assert.equal(await copyAll(source.storage, opened.storage, options), true)
+  await opened.storage.transfer.finish()
   await use(new Fixture(opened))
 }
 
@@ -189,6 +190,7 @@ export const transfer: Group = (test, open) => {
     assert.equal(progress?.source, SOURCE)
     const ends = await copyAll(fixture.storage, opened.storage, { ...options, onProgress: (done) => assert.ok(done > 600) })
     assert.equal(ends, true)
+    await opened.storage.transfer.finish()
     assert.deepEqual(await digests(opened.storage), await digests(fixture.storage))
     assert.equal((await new Fixture(opened).queue('many')).counts.ready, 1_200)
   })

@@ -88,6 +88,8 @@ async function copyAndCompare(session: Session, { from, source, to, target, json
   if (!complete) return err.line('The copy was interrupted; the same command goes on where it stopped.')
   const kinds = await compare(session, source, target, json)
   const equal = kinds.every((kind) => kind.equal)
+  // No server is to start on a copy that differs.
+  if (equal) await target.transfer.finish()
   if (json) out.json({ from: nameOf(from), to: nameOf(to), equal, kinds })
   else report(session, kinds)
   if (equal) {

@@ -16,7 +16,7 @@ export interface CopyOptions {
 
 /**
  * Copies all of one database into another, which must be empty or hold the first part of the same copy. Nobody may use
- * either meanwhile.
+ * either meanwhile. `to.transfer.finish()` is left to the caller, who may first see whether both hold the same.
  * @returns whether it came to the end; if not, `signal` was fired.
  * @throws `database_not_empty`
  */
@@ -37,7 +37,6 @@ export async function copyAll(from: Storage, to: Storage, { now, source, signal,
       onProgress(done, sum(total))
     } while (after !== null)
   }
-  await to.transfer.finish()
   return true
 }
 

@@ -34,3 +34,13 @@ export function pageBy<Item, Position extends number | string>(
   while (count < rows.length && count < limit && size < CHARACTERS_AT_ONCE) size += sizeOf(rows[count++]!)
   return { items: rows.slice(0, count), next: count === rows.length ? null : positionOf(rows[count - 1]!) }
 }
+
+/** How many rows of these sizes, in characters or bytes, make a page; `limit` where all of them do. */
+export function fitting(sizes: readonly number[], limit: number): number {
+  let sum = 0
+  const last = sizes.findIndex((size) => {
+    sum += size
+    return sum >= CHARACTERS_AT_ONCE
+  })
+  return last === -1 ? limit : last + 1
+}

@@ -198,6 +198,7 @@ const FROM = `FROM octoflow_requests r
 
 const SELECT_SIZES = `SELECT r.id, octet_length(coalesce(r.body, b.body)) + coalesce(octet_length(p.body), 0)
     + coalesce(octet_length(x.value), 0)
+    + coalesce((SELECT sum(octet_length(a.error)) FROM octoflow_attempts a WHERE a.job_id = r.id), 0)
   ${FROM} WHERE r.id > $1 ORDER BY r.id LIMIT $2`
 
 const SELECT_REST = `SELECT r.id, r.deadline, p.body, x.at, x.value ${FROM} WHERE r.id = ANY ($1::bigint[])`

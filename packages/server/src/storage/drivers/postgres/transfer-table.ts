@@ -1,5 +1,6 @@
 import type { Instant } from '../../../lib/time.ts'
 import type { RecordKind, RecordPage, Records } from '../../contract/transfer.ts'
+import { fitting } from '../../sql/paging.ts'
 import type { Queryable, Value } from './connection.ts'
 import type { Transaction } from './transaction.ts'
 import { array, textArray } from './values.ts'
@@ -25,6 +26,8 @@ interface Layout<Kind extends RecordKind, Row extends readonly unknown[]> {
   readonly key: readonly string[]
   /** What else is read, and from where; `where` takes the place of the condition. */
   select(where: string): string
+  /** An expression for the bytes of a row, where they may be many. */
+  readonly size?: string
   toRecord(row: Row): Records[Kind]
   readonly columns: Columns
   /** The values of `columns`. @param queues the numbers of those that the records name. */
@@ -34,7 +37,7 @@ interface Layout<Kind extends RecordKind, Row extends readonly unknown[]> {
 }
 
 export function inRows<Kind extends RecordKind, Row extends readonly unknown[]>(layout: Layout<Kind, Row>): RecordTable<Kind> {
-  const { table, key, select, toRecord, columns, toRow, queueOf } = layout
+  const { table, key, select, size, toRecord, columns, toRow, queueOf } = layout
   const order = `ORDER BY ${key.join()}`
   const next = `(${key.join()}) > (${key.map((_, index) => `$${index + 2}`).join()})`
   return {
@@ -42,11 +45,17 @@ export function inRows<Kind extends RecordKind, Row extends readonly unknown[]>(
     count: (from) => countOf(from, table),
     async read(from, after, limit) {
       const values = after === null ? [] : (JSON.parse(after) as Value[])
-      const rows = await from.rows<Row>(`${select(after === null ? 'true' : next)} ${order} LIMIT $1`, limit, ...values)
+      const where = after === null ? 'true' : next
+      const sizes =
+        size === undefined
+          ? []
+          : await from.rows<[number]>(`SELECT ${size} FROM ${table} WHERE ${where} ${order} LIMIT $1`, limit, ...values)
+      const most = fitting(sizes.flat(), limit)
+      const rows = await from.rows<Row>(`${select(where)} ${order} LIMIT $1`, most, ...values)
       const last = rows.at(-1)
       return {
         records: rows.map(toRecord),
-        next: rows.length < limit || last === undefined ? null : JSON.stringify(last.slice(0, key.length)),
+        next: rows.length < most || last === undefined ? null : JSON.stringify(last.slice(0, key.length)),
       }
     },
     async insert(transaction, records) {

@@ -63,6 +63,7 @@ type EventRow = readonly [
 const events = inRows<'event', EventRow>({
   table: 'octoflow_events',
   key: ['id'],
+  size: 'octet_length(message) + coalesce(octet_length(data), 0)',
   select: (where) => `SELECT id, job_id, at, kind, level, message, data FROM octoflow_events WHERE ${where}`,
   toRecord: ([id, jobId, at, kind, level, message, data]) => ({ id, jobId, at, kind, level, message, data }),
   columns: { id: 'bigint', job_id: 'bigint', at: 'bigint', kind: 'text', level: 'text', message: 'text', data: 'text' },
@@ -169,6 +170,7 @@ type IdempotencyRow = readonly [
 const idempotency = inRows<'idempotency', IdempotencyRow>({
   table: 'octoflow_idempotency',
   key: ['key'],
+  size: 'coalesce(octet_length(body), 0)',
   select: (where) =>
     `SELECT key, fingerprint, request_id, has_job, status, body, expires_at FROM octoflow_idempotency WHERE ${where}`,
   toRecord: ([key, fingerprint, id, hasJob, status, body, expiresAt]) => ({

@@ -1,6 +1,6 @@
 import type { Instant } from '../../../lib/time.ts'
-import { CHARACTERS_AT_ONCE } from '../../contract/page.ts'
 import type { RecordKind, RecordPage, Records } from '../../contract/transfer.ts'
+import { fitting } from '../../sql/paging.ts'
 import type { Database, Value } from './database.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -37,23 +37,13 @@ export function inRows<Kind extends RecordKind, Row>(layout: Layout<Kind, Row>):
       const values = after === null ? [] : (JSON.parse(after) as Value[])
       const rest = `${where} ORDER BY ${keys} LIMIT ?`
       const sizes = size === undefined ? [] : db.rows<[number]>(`SELECT ${size} FROM ${table} t ${rest}`, ...values, limit)
-      const most = fitting(sizes, limit)
+      const most = fitting(sizes.flat(), limit)
       const rows = db.all<Row>(`${select} ${rest}`, ...values, most)
       const next = rows.length < most ? null : JSON.stringify(key.map((column) => rows.at(-1)![column]))
       return { records: rows.map(toRecord), next }
     },
     insert: (transaction, record) => void transaction.db.run(insert, ...toRow(record, transaction)),
   }
-}
-
-/** How many rows of these sizes make a page; `limit` where all of them do. */
-function fitting(sizes: readonly (readonly [number])[], limit: number): number {
-  let sum = 0
-  const last = sizes.findIndex(([size]) => {
-    sum += size
-    return sum >= CHARACTERS_AT_ONCE
-  })
-  return last === -1 ? limit : last + 1
 }
 
 export const countOf = (db: Database, table: string): number => db.row<[number]>(`SELECT count(*) FROM ${table}`)![0]

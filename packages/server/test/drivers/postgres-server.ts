@@ -88,6 +88,11 @@ export class PostgresServer {
     return this.#end('SIGINT')
   }
 
+  /** Runs a query of a test's own, apart from the driver. @returns rows of texts. */
+  query(sql: string, schema = 'public'): Promise<(string | null)[][]> {
+    return query(this.url, sql, schema)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill()
     rmSync(this.#directory, { recursive: true, force: true })
@@ -111,6 +116,19 @@ export class PostgresServer {
       child.once('exit', () => resolve())
       child.kill(signal)
     })
+  }
+}
+
+export async function query(connectionString: string, sql: string, schema: string): Promise<(string | null)[][]> {
+  const { Client } = (await import('pg')).default
+  const asText = (text: string): string => text
+  const types = { getTypeParser: () => asText }
+  const client = new Client({ connectionString, options: `-c search_path=${schema}`, types })
+  await client.connect()
+  try {
+    return (await client.query<(string | null)[]>({ text: sql, rowMode: 'array' })).rows
+  } finally {
+    await client.end()
   }
 }
 

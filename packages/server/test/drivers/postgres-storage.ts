@@ -2,7 +2,7 @@ import { after, before } from 'node:test'
 import type { Storage } from '../../src/storage/contract/storage.ts'
 import { openPostgres } from '../../src/storage/drivers/postgres/index.ts'
 import type { TestStorage } from '../conformance/harness.ts'
-import { findPostgres, INSTALL, PostgresServer } from './postgres-server.ts'
+import { findPostgres, INSTALL, PostgresServer, query } from './postgres-server.ts'
 
 const missing = findPostgres() === null
 
@@ -54,4 +54,10 @@ export async function openSchema(): Promise<TestStorage & { readonly url: string
       await Promise.all(opened.map((handle) => handle.close()))
     },
   }
+}
+
+/** Reads a schema with the user's own SQL. @returns rows of texts. */
+export function querySchema(url: string, sql: string): Promise<(string | null)[][]> {
+  const { searchParams } = new URL(url)
+  return query(url.replace(/\?.*$/, ''), sql, searchParams.get('schema')!)
 }

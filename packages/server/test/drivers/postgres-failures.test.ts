@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Storage } from '../../src/storage/contract/storage.ts'
+import { openPostgres } from '../../src/storage/drivers/postgres/index.ts'
+import { COMPLETED, LEASE, NOW, newRequest, QUEUE } from '../conformance/harness.ts'
+import { PostgresServer } from './postgres-server.ts'
+import { SKIPPED } from './postgres-storage.ts'
+
+/** What the driver does when the server, or the way to it, fails. Each test has a server of its own to mistreat. */
+
+const DURABLE = { settings: ['max_connections=50', 'shared_buffers=32MB'] }
+
+function failing(name: string, body: (server: PostgresServer, open: () => Storage, t: TestContext) => Promise<void>): void {
+  test(name, { skip: SKIPPED, timeout: 60_000 }, async (t) => {
+    await using server = await PostgresServer.start(DURABLE)
+    const opened: Storage[] = []
+    const open = (): Storage => {
+      const storage = openPostgres({ url: `${server.url}?pool_size=4`, onError: () => {} })
+      opened.push(storage)
+      return storage
+    }
+    try {
+      await body(server, open, t)
+    } finally {
+      for (const storage of opened) await storage.close()
+    }
+  })
+}
+
+const submit = async ({ requests }: Storage): Promise<number> =>
+  (await requests.submit({ now: NOW, items: [newRequest()] }))[0]!.id
+
+const claim = ({ leases }: Storage, limit = 10) => leases.claim({ now: NOW, queue: QUEUE, worker: 'w', limit, lease: LEASE })
+
+failing(
+  'A server that is killed loses nothing that was acknowledged, and is used again when it is back.',
+  async (server, open) => {
+    const storage = open()
+    await storage.migrations.migrate({ now: NOW })
+    const acknowledged: number[] = []
+    let refused = 0
+    let running = true
+    const callers = Array.from({ length: 8 }, async () => {
+      while (running) {
+        try {
+          acknowledged.push(await submit(storage))
+        } catch (error) {
+          refused++
+          assert.match((error as { code?: string }).code ?? String(error), /^storage_(?:unavailable|outcome_unknown)$/)
+          await sleep(20)
+        }
+      }
+    })
+    while (acknowledged.length < 50) await sleep(5)
+    await server.kill()
+    const before = refused
+    while (refused < before + 8) await sleep(5)
+    await server.start()
+    const sofar = acknowledged.length
+    while (acknowledged.length < sofar + 50) await sleep(5)
+    running = false
+    await Promise.all(callers)
+
+    const found = await storage.jobs.find({ ids: acknowledged })
+    assert.equal(found.length, acknowledged.length)
+    assert.equal(new Set(acknowledged).size, acknowledged.length, 'no id is given twice')
+    const [queue] = await storage.queues.list()
+    const all = await claim(storage, 10_000)
+    assert.equal(queue!.counts.ready, all.jobs.length, 'the counts are those of what is there')
+  },
+)
+
+failing('Whoever waits hears of other servers again when the connection is back.', async (server, open) => {
+  const [one, other] = [open(), open()]
+  await one.migrations.migrate({ now: NOW })
+  let told = 0
+  one.onReady(() => told++)
+  await submit(other)
+  while (told === 0) await sleep(5)
+  await server.stop()
+  await server.start()
+  told = 0
+  while (told === 0) {
+    await submit(other).catch(() => {})
+    await sleep(50)
+  }
+})
+
+failing('A commit whose outcome nobody knows is not acknowledged, nor done again.', async (server, open) => {
+  const storage = open()
+  const observer = open()
+  await storage.migrations.migrate({ now: NOW })
+  await submit(storage)
+  // A commit now waits for a standby that does not exist; the connection is cut while it does.
+  await server.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+  await server.query('SELECT pg_reload_conf()')
+  const answer = submit(storage)
+  const settled = assert.rejects(answer, { code: 'storage_outcome_unknown' })
+  const waiting = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+  while ((await server.query(waiting)).length === 0) await sleep(10)
+  await settled
+  await server.query("ALTER SYSTEM SET synchronous_standby_names = ''")
+  await server.query('SELECT pg_reload_conf()')
+  assert.equal((await claim(observer)).jobs.length, 2, 'it was stored once, as it happens')
+})
+
+failing('A report whose outcome nobody knows is made again, which is as good as once.', async (server, open) => {
+  const storage = open()
+  await storage.migrations.migrate({ now: NOW })
+  const id = await submit(storage)
+  const { jobs } = await claim(storage)
+  await server.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+  await server.query('SELECT pg_reload_conf()')
+  const reports = [{ id, fence: jobs[0]!.fence, outcome: COMPLETED, finishedAt: null, events: [] }]
+  const answer = storage.leases.report({ now: NOW, reports })
+  const waiting = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+  while ((await server.query(waiting)).length === 0) await sleep(10)
+  await server.query("ALTER SYSTEM SET synchronous_standby_names = ''")
+  await server.query('SELECT pg_reload_conf()')
+  assert.equal((await answer)[0]?.error, null)
+  const [queue] = await storage.queues.list()
+  assert.equal(queue!.counts.completed, 1)
+})
+
+failing('A server that is not there is told as such, at once.', async (server, open) => {
+  await server.stop()
+  const storage = open()
+  await assert.rejects(storage.migrations.migrate({ now: NOW }), { code: 'storage_unavailable' })
+  await assert.rejects(storage.upkeep.check(), { code: 'storage_unavailable' })
+  await server.start()
+  await storage.migrations.migrate({ now: NOW })
+  await storage.upkeep.check()
+})
+
+failing('A database or a user that does not exist is refused with the reason.', async (server) => {
+  for (const [url, reason] of [
+    [server.url.replace(/postgres$/, 'nowhere'), /database "nowhere" does not exist/],
+    [server.url.replace('octoflow@', 'nobody@'), /role "nobody" does not exist/],
+  ] as const) {
+    const storage = openPostgres({ url, onError: () => {} })
+    await assert.rejects(storage.migrations.migrate({ now: NOW }), (error: { code: string; message: string }) => {
+      assert.equal(error.code, 'database_refused')
+      assert.match(error.message, reason)
+      return true
+    })
+    await storage.close()
+  }
+})
+
+failing('A schema that a later version made is refused.', async (server, open) => {
+  const storage = open()
+  await storage.migrations.migrate({ now: NOW })
+  await server.query("INSERT INTO octoflow_migrations VALUES (9999, 'of the future', 0)")
+  await assert.rejects(open().migrations.migrate({ now: NOW }), { code: 'schema_newer' })
+})

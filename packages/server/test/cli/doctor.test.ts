@@ -137,8 +137,14 @@ test('A database in memory is a warning.', async (t) => {
 })
 
 test('A database that has no driver is a problem, and its password is not shown.', async (t) => {
-  const examined = await examine(site(t), '--database-url', 'postgres://u:secret@host/db')
+  const examined = await examine(site(t), '--database-url', 'mysql://u:secret@host/db')
   assertFinds(examined, 'database', 'problem', /no storage driver/)
+  assert.ok(!JSON.stringify(examined).includes('secret'))
+})
+
+test('A PostgreSQL server that does not answer is a problem, and its password is not shown.', async (t) => {
+  const examined = await examine(site(t), '--database-url', 'postgres://u:secret@127.0.0.1:1/db')
+  assertFinds(examined, 'database', 'problem', /cannot be reached at the moment\. \(connect ECONNREFUSED/)
   assert.ok(!JSON.stringify(examined).includes('secret'))
 })
 

@@ -65,7 +65,7 @@ failing(
     const found = await storage.jobs.find({ ids: acknowledged })
     assert.equal(found.length, acknowledged.length)
     assert.equal(new Set(acknowledged).size, acknowledged.length, 'no id is given twice')
-    const [queue] = await storage.queues.list()
+    const [queue] = await storage.queues.find({ names: [QUEUE] })
     const all = await claim(storage, 10_000)
     assert.equal(queue!.counts.ready, all.jobs.length, 'the counts are those of what is there')
   },
@@ -119,7 +119,7 @@ failing('A report whose outcome nobody knows is made again, which is as good as 
   await server.query("ALTER SYSTEM SET synchronous_standby_names = ''")
   await server.query('SELECT pg_reload_conf()')
   assert.equal((await answer)[0]?.error, null)
-  const [queue] = await storage.queues.list()
+  const [queue] = await storage.queues.find({ names: [QUEUE] })
   assert.equal(queue!.counts.completed, 1)
 })
 

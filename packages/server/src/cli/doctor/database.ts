@@ -2,9 +2,12 @@ import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Config } from '../../config/compile.ts'
-import { MEMORY } from '../../config/database-url.ts'
-import { OctoflowError } from '../../errors/octoflow-error.ts'
+import { maskCredentials } from '../../config/credentials.ts'
+import { type Database as DatabaseAddress, MEMORY } from '../../config/database-url.ts'
+import { isOctoflowError, OctoflowError } from '../../errors/octoflow-error.ts'
 import { humanDuration, MILLISECOND, MINUTE } from '../../lib/time.ts'
+import { openStorage } from '../../open-storage.ts'
+import type { Storage } from '../../storage/contract/storage.ts'
 import { Database } from '../../storage/drivers/sqlite/database.ts'
 import { SqliteMigrations } from '../../storage/drivers/sqlite/migrations.ts'
 import { bytes } from '../output/format.ts'
@@ -17,8 +20,9 @@ const CHECK = 'database'
 const LOG_LARGE = 256 * 1024 ** 2
 
 /** Looks into the database without writing to it, beside a server that uses it too. */
-export async function checkDatabase({ database: { driver, url } }: Config): Promise<readonly Finding[]> {
-  if (driver !== 'sqlite') return [ofError(new OctoflowError('database_unsupported', { url: `${driver}://…` }))]
+export async function checkDatabase({ database }: Config): Promise<readonly Finding[]> {
+  const { driver, url } = database
+  if (driver !== 'sqlite') return [await inspectRemote(database)]
   if (url === MEMORY)
     return [warning(CHECK, 'is in memory: nothing outlives the server.', 'Leave --database-url out, or name a file with it.')]
   try {
@@ -55,6 +59,31 @@ async function inspect(path: string): Promise<Finding> {
   if (faults.join() !== 'ok') return ofError(new OctoflowError('storage_corrupt', { reason: faults.join('; ') }))
   const migrates = version < own.version ? `, migrated to ${own.version} at the next start` : ''
   return ok(CHECK, `${path}, sound, schema version ${version}${migrates}`)
+}
+
+async function inspectRemote(database: DatabaseAddress): Promise<Finding> {
+  const shown = maskCredentials(database.url)
+  try {
+    const storage = await openStorage(database, { exclusive: false, onError: () => {} })
+    try {
+      return await inspectSchema(storage, shown)
+    } finally {
+      await storage.close()
+    }
+  } catch (error) {
+    if (!isOctoflowError(error)) throw error
+    const cause = error.cause instanceof Error ? ` (${error.cause.message})` : ''
+    return problem(CHECK, `${shown}: ${error.message}${cause}`, error.hint)
+  }
+}
+
+async function inspectSchema({ migrations, upkeep }: Storage, shown: string): Promise<Finding> {
+  const { version, latest } = await migrations.status()
+  if (version === 0) return ok(CHECK, `${shown} has no tables of Octoflow; they are made at the first start`)
+  if (version > latest) return ofError(new OctoflowError('schema_newer', { found: version, known: latest }))
+  if (version < latest) return ok(CHECK, `${shown}, schema version ${version}, migrated to ${latest} at the next start`)
+  await upkeep.check()
+  return ok(CHECK, `${shown}, reached and writable, schema version ${version}`)
 }
 
 /** What a database of this version is marked with. */

@@ -53,12 +53,7 @@ export class Connection implements Queryable {
   /** @throws `storage_unavailable`, `database_refused` */
   static async open({ client: config, schema, ...timeouts }: ConnectionOptions): Promise<Connection> {
     const { Client, Query } = (await import('pg')).default
-    const client = new Client({
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
-      ...config,
-      pipeline: true,
-    })
+    const client = clientOf(Client, config)
     const lost: { error: Error | null } = { error: null }
     client.on('error', (error) => {
       lost.error ??= error
@@ -120,6 +115,15 @@ export class Connection implements Queryable {
     this.#lost ??= new OctoflowError('storage_closed')
     const { connection } = this.#client as unknown as { readonly connection: { readonly stream: { destroy(): void } } }
     connection.stream.destroy()
+  }
+}
+
+/** What the client cannot make sense of, a certificate that is not there for instance, is told as it says it. */
+function clientOf(ClientClass: typeof Client, config: ClientConfig): Client {
+  try {
+    return new ClientClass({ connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true, ...config, pipeline: true })
+  } catch (error) {
+    throw new OctoflowError('database_refused', { reason: (error as Error).message }, { cause: error })
   }
 }
 

@@ -1,4 +1,3 @@
-import type { ClientConfig } from 'pg'
 import type { Storage, StorageCapabilities } from '../../contract/storage.ts'
 import { PostgresAccess } from './access.ts'
 import { Database } from './database.ts'
@@ -16,6 +15,7 @@ import { Signals } from './signals.ts'
 import { PostgresStats } from './stats.ts'
 import { PostgresTransfer } from './transfer.ts'
 import { PostgresUpkeep } from './upkeep.ts'
+import { parseUrl } from './url.ts'
 import { PostgresWorkers } from './workers.ts'
 import { Writer } from './writer.ts'
 
@@ -30,8 +30,6 @@ export interface PostgresOptions {
   readonly onError: (message: string) => void
 }
 
-const DEFAULT_POOL_SIZE = 10
-const DEFAULT_SCHEMA = 'public'
 const STATEMENT_TIMEOUT_MS = 30_000
 const LOCK_TIMEOUT_MS = 10_000
 
@@ -72,19 +70,4 @@ export function openPostgres({ url, applicationName = 'octoflow', onError }: Pos
     onReady: (listener) => signals.subscribe(listener),
     close: () => (closed ??= close()),
   }
-}
-
-interface Target {
-  readonly client: ClientConfig
-  readonly schema: string
-  readonly poolSize: number
-}
-
-/** Octoflow's own parameters of the URL, `schema` and `pool_size`, are taken out of it; the client knows all others. */
-function parseUrl(text: string): Target {
-  const url = new URL(text)
-  const schema = url.searchParams.get('schema') ?? DEFAULT_SCHEMA
-  const poolSize = Number(url.searchParams.get('pool_size') ?? DEFAULT_POOL_SIZE)
-  for (const own of ['schema', 'pool_size']) url.searchParams.delete(own)
-  return { client: { connectionString: url.href }, schema, poolSize }
 }

@@ -37,6 +37,8 @@ export class Signals {
   #connection: Connection | null = null
   #opening: Promise<void> | null = null
   #telling = false
+  /** Whether the loss was told, which is done once. */
+  #lost = false
   #closed = false
   #timer: NodeJS.Timeout | null = null
 
@@ -108,6 +110,7 @@ export class Signals {
       await connection.command(`LISTEN "${this.#channel.replaceAll('"', '""')}"`)
       if (connection.lost) throw new Error('the connection was lost')
       this.#connection = connection
+      this.#lost = false
       await this.#backstop()
       void this.#tellOthers()
     } catch (error) {
@@ -120,7 +123,8 @@ export class Signals {
     const connection = this.#connection
     this.#connection = null
     void connection?.close()
-    this.#onError((mapError(error) as Error).message)
+    if (!this.#lost) this.#onError((mapError(error) as Error).message)
+    this.#lost = true
     this.#after(RECONNECT_MS, () => this.#listen())
   }
 

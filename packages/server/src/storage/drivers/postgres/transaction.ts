@@ -35,6 +35,7 @@ export class Transaction implements Queryable {
   readonly #sums: StatsRow[] = []
   readonly #sent: Promise<unknown>[] = []
   #committing = false
+  #failure: unknown = null
 
   constructor(connection: Connection, names: QueueNames) {
     this.#connection = connection
@@ -47,6 +48,11 @@ export class Transaction implements Queryable {
   /** Whether it may have been committed, for all that is known. */
   get inDoubt(): boolean {
     return this.#committing
+  }
+
+  /** What went wrong first; statements after it are told no more than that something did. */
+  get failure(): unknown {
+    return this.#failure
   }
 
   rows<Row extends readonly unknown[]>(sql: string, ...values: readonly Value[]): Promise<Row[]> {
@@ -140,10 +146,8 @@ export class Transaction implements Queryable {
     this.#committing = true
     const committed = this.#connection.command('COMMIT')
     this.#keep(committed)
-    const results = await Promise.allSettled(this.#sent)
-    // The first of them is why the others failed.
-    const failed = results.find((result) => result.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+    await Promise.allSettled(this.#sent)
+    if (this.#failure !== null) throw this.#failure
     if ((await committed) !== 'COMMIT') throw new Error('the transaction was rolled back')
     for (const record of await limits) this.learn(record)
     for (const [id, name] of this.#newNames) this.#names.remember(id, name)
@@ -176,7 +180,9 @@ export class Transaction implements Queryable {
   }
 
   #keep(sent: Promise<unknown>): void {
-    sent.catch(() => {})
+    sent.catch((error) => {
+      this.#failure ??= error
+    })
     this.#sent.push(sent)
   }
 

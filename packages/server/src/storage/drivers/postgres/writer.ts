@@ -41,7 +41,8 @@ export class Writer {
         this.#db.pool.release(connection)
         this.#signals.raise(transaction.ready())
         return result
-      } catch (error) {
+      } catch (thrown) {
+        const error = transaction.failure ?? thrown
         const { lost } = connection
         await this.#giveUp(connection, transaction, error)
         const again = isConflict(error) || (lost && (repeatable || !transaction.inDoubt))

@@ -6,11 +6,12 @@
  *   npm run bench -- --quick               fewer and shorter runs, to see that it works; writes nothing
  */
 import { describeMachine } from './machine.ts'
-import { type Report, writeReport } from './report.ts'
+import { type Report, tellBars, writeReport } from './report.ts'
 import { capture } from './suites/capture.ts'
 import { engine } from './suites/engine.ts'
 import { footprint } from './suites/footprint.ts'
 import { latency } from './suites/latency.ts'
+import { postgres } from './suites/postgres.ts'
 import { remote } from './suites/remote.ts'
 
 export interface BenchOptions {
@@ -24,6 +25,7 @@ const SUITES: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   capture,
   engine,
   remote,
+  postgres,
   latency,
   footprint,
 }
@@ -47,5 +49,6 @@ for (const [name, suite] of Object.entries(SUITES)) {
   console.log(`\n# ${name}`)
   reports.push(await suite(options))
 }
+for (const report of reports) tellBars(report)
 if (quick) for (const { details } of reports) console.log(`\n${details.join('\n\n')}`)
 else writeReport(reports, await describeMachine())

@@ -21,6 +21,12 @@ export interface Report {
 
 const FILE = new URL('./RESULTS.md', import.meta.url)
 
+/** Says which bars were met. */
+export function tellBars({ bars }: Report): void {
+  for (const { what, wanted, measured, met } of bars)
+    console.log(`${met ? 'met   ' : 'MISSED'} ${what}: ${measured} (wanted ${wanted})`)
+}
+
 /** Writes the sections of these reports; those of other suites stay as they are. */
 export function writeReport(reports: readonly Report[], machine: readonly string[]): void {
   const sections = new Map(existsSync(FILE) ? sectionsOf(readFileSync(FILE, 'utf8')) : [])
@@ -50,8 +56,6 @@ function toMarkdown({ title, setup, bars, details }: Report, machine: readonly s
   const rows = bars.map(
     ({ what, wanted, measured, met }) => `| ${what} | ${wanted} | ${measured} | ${met ? 'yes' : '**no**'} |`,
   )
-  for (const { what, wanted, measured, met } of bars)
-    console.log(`${met ? 'met   ' : 'MISSED'} ${what}: ${measured} (wanted ${wanted})`)
   return [
     `## ${title}`,
     '',

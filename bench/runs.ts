@@ -27,21 +27,21 @@ export function percentile(values: readonly number[], share: number): number {
  * Runs candidates in turn, A B A B …, after a warm-up of each, so that what the machine does meanwhile befalls all alike.
  * @returns what each run gave, by candidate.
  */
-export async function alternate<Name extends string, Result>(
-  candidates: Readonly<Record<Name, () => Promise<Result>>>,
+export async function alternate<Candidates extends Readonly<Record<string, () => Promise<unknown>>>>(
+  candidates: Candidates,
   runs: number,
-): Promise<Readonly<Record<Name, Result[]>>> {
-  const names = Object.keys(candidates) as Name[]
-  const results = Object.fromEntries(names.map((name) => [name, [] as Result[]])) as Record<Name, Result[]>
-  for (const name of names) await candidates[name]()
+): Promise<{ readonly [Name in keyof Candidates]: Awaited<ReturnType<Candidates[Name]>>[] }> {
+  const names = Object.keys(candidates)
+  const results: Record<string, unknown[]> = Object.fromEntries(names.map((name) => [name, []]))
+  for (const name of names) await candidates[name]!()
   for (let run = 0; run < runs; run++) {
     for (const name of names) {
-      results[name].push(await candidates[name]())
+      results[name]!.push(await candidates[name]!())
       process.stdout.write('.')
     }
   }
   process.stdout.write('\n')
-  return results
+  return results as { readonly [Name in keyof Candidates]: Awaited<ReturnType<Candidates[Name]>>[] }
 }
 
 /** The ratio of each pair of runs that stood side by side. */

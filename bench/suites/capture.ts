@@ -27,7 +27,7 @@ export async function capture({ runs, scale }: BenchOptions): Promise<Report> {
   }, 50)
   let cpu = 0
   let captured = 0
-  const results = await alternate<'bare' | 'ours' | 'original', WrkResult>(
+  const results = await alternate(
     {
       bare: () => wrk(`${bare.url}/request?custom_value=App`, load),
       ours: async () => {

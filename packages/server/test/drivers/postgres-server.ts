@@ -114,6 +114,7 @@ export class PostgresServer {
     if (child === null || child.exitCode !== null) return Promise.resolve()
     return new Promise((resolve) => {
       child.once('exit', () => resolve())
+      child.ref()
       child.kill(signal)
     })
   }

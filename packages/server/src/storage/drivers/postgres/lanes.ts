@@ -4,12 +4,13 @@ import { type Places, RateUsage } from './rate-usage.ts'
 import type { Transaction } from './transaction.ts'
 import { array, textArray } from './values.ts'
 
-/** A concurrency key in use. Until it is locked, `running` and `ready` are what the transaction adds. */
+/** A concurrency key in use. Until it is locked, the counts are what the transaction adds. */
 export interface Lane {
   readonly queueId: number
   readonly key: string
   running: number
   ready: number
+  held: number
   wakeAt: Instant | null
   locked: boolean
   changed: boolean
@@ -51,20 +52,22 @@ export class Lanes {
     const name = `${queueId}:${key}`
     let lane = this.#known.get(name)
     if (lane === undefined) {
-      lane = { queueId, key, running: 0, ready: 0, wakeAt: null, locked: false, changed: false }
+      lane = { queueId, key, running: 0, ready: 0, held: 0, wakeAt: null, locked: false, changed: false }
       this.#known.set(name, lane)
     }
     return lane
   }
 
-  /** Counts keyed jobs that enter or leave `ready` or `running`. */
+  /** Counts keyed jobs that enter or leave a stage that matters here. */
   move(queueId: number, key: string, from: Stage | null, to: Stage | null, jobs = 1): void {
     if (from === to) return
     const lane = this.touch(queueId, key)
     if (from === Stage.ready) lane.ready -= jobs
     if (from === Stage.running) lane.running -= jobs
+    if (from === Stage.held) lane.held -= jobs
     if (to === Stage.ready) lane.ready += jobs
     if (to === Stage.running) lane.running += jobs
+    if (to === Stage.held) lane.held += jobs
     lane.changed = true
   }
 
@@ -84,10 +87,11 @@ export class Lanes {
 
   async #lock(lanes: readonly Lane[]): Promise<void> {
     const rows = await this.#transaction.rows<LaneRecord>(LOCK, ...namesOf(lanes))
-    for (const [queueId, key, running, ready, wakeAt] of rows) {
+    for (const [queueId, key, running, ready, held, wakeAt] of rows) {
       const lane = this.get(queueId, key)
       lane.running += running
       lane.ready += ready
+      lane.held += held
       lane.wakeAt = wakeAt
       lane.locked = true
     }
@@ -140,14 +144,20 @@ export class Lanes {
     this.#touched.clear()
     await Promise.all([this.lock(), this.#transaction.settings(lanes.map(({ queueId }) => queueId))])
     await this.rates.read(lanes, now)
-    const places = new Map(lanes.map((lane) => [lane, this.#places(lane, now)]))
+    const places = new Map<Lane, Places>()
+    for (const lane of lanes) {
+      const of = this.#places(lane, now)
+      // Where none is held and no more are ready than may start there is nothing to balance.
+      if (lane.held > 0 || lane.ready > of.free) places.set(lane, of)
+      else this.#sleep(lane, null)
+    }
+    if (places.size === 0) return
     const waiting = await this.#waiting(places)
     await this.#demote(places, waiting)
-    await this.#promote(places, waiting)
+    const promoted = await this.#promote(places, waiting)
     for (const [lane, { free, nextAt }] of places) {
-      const held = waiting.get(lane)!.held.length
-      this.#sleep(lane, held > 0 ? nextAt : null)
-      if (held > 0 && free > BALANCE_AT_ONCE && lane.ready < free) this.#touched.add(lane)
+      this.#sleep(lane, lane.held > 0 ? nextAt : null)
+      if (lane.held > 0 && lane.ready < free && promoted.has(lane)) this.#touched.add(lane)
     }
     await this.balance(now)
   }
@@ -164,6 +174,7 @@ export class Lanes {
         ...namesOf(changed),
         array(changed.map(({ running }) => running)),
         array(changed.map(({ ready }) => ready)),
+        array(changed.map(({ held }) => held)),
         array(changed.map(({ wakeAt }) => wakeAt)),
       )
     }
@@ -213,14 +224,17 @@ export class Lanes {
     }
   }
 
-  async #promote(places: ReadonlyMap<Lane, Places>, waiting: ReadonlyMap<Lane, Waiting>): Promise<void> {
+  /** @returns lanes of which as many were made ready as are at once. */
+  async #promote(places: ReadonlyMap<Lane, Places>, waiting: ReadonlyMap<Lane, Waiting>): Promise<ReadonlySet<Lane>> {
     const promoted = new Map<number, Lane>()
     for (const [lane, { held }] of waiting) {
       // One is left of as many as were read at once: it tells that there are more.
       const room = Math.min(BALANCE_AT_ONCE, Math.max(0, places.get(lane)!.free - lane.ready))
       for (const { id } of held.splice(0, room)) promoted.set(id, lane)
     }
-    await this.#move(promoted, Stage.held, Stage.ready)
+    const moved = await this.#move(promoted, Stage.held, Stage.ready)
+    const counts = Map.groupBy(moved, (id) => promoted.get(id)!)
+    return new Set([...counts].filter(([, ids]) => ids.length >= BALANCE_AT_ONCE).map(([lane]) => lane))
   }
 
   /** @returns the jobs that were moved: all but those that other transactions hold. */
@@ -231,6 +245,7 @@ export class Lanes {
       const lane = jobs.get(id)!
       this.#transaction.change(lane.queueId).count(from, to)
       lane.ready += to === Stage.ready ? 1 : -1
+      lane.held += to === Stage.held ? 1 : -1
       lane.changed = true
     }
     return rows.map(([id]) => id)
@@ -261,27 +276,27 @@ const namesOf = (lanes: readonly Lane[]): readonly [queueIds: string, keys: stri
   textArray(lanes.map(({ key }) => key)),
 ]
 
-type LaneRecord = readonly [queueId: number, key: string, running: number, ready: number, wakeAt: Instant | null]
+type LaneRecord = readonly [queueId: number, key: string, running: number, ready: number, held: number, wakeAt: Instant | null]
 
 type WaitingRecord = readonly [lane: number, id: number, stage: Stage, priority: number]
 
 const MAKE = `INSERT INTO octoflow_lanes (queue_id, key)
   SELECT * FROM unnest($1::integer[], $2::text[]) AS named (queue_id, key) ORDER BY queue_id, key COLLATE "C" ON CONFLICT DO NOTHING`
 
-const LOCK = `SELECT l.queue_id, l.key, l.running, l.ready, l.wake_at
+const LOCK = `SELECT l.queue_id, l.key, l.running, l.ready, l.held, l.wake_at
   FROM unnest($1::integer[], $2::text[]) AS named (queue_id, key)
   JOIN octoflow_lanes l ON l.queue_id = named.queue_id AND l.key = named.key
   ORDER BY l.queue_id, l.key FOR NO KEY UPDATE OF l`
 
-const PEEK = 'SELECT queue_id, key, running, ready, wake_at FROM octoflow_lanes WHERE queue_id = $1 AND key = $2'
+const PEEK = 'SELECT queue_id, key, running, ready, held, wake_at FROM octoflow_lanes WHERE queue_id = $1 AND key = $2'
 
-const SAVE = `UPDATE octoflow_lanes l SET running = s.running, ready = s.ready, wake_at = s.wake_at
-  FROM unnest($1::integer[], $2::text[], $3::integer[], $4::integer[], $5::bigint[]) AS s (queue_id, key, running, ready, wake_at)
+const SAVE = `UPDATE octoflow_lanes l SET running = s.running, ready = s.ready, held = s.held, wake_at = s.wake_at
+  FROM unnest($1::integer[], $2::text[], $3::integer[], $4::integer[], $5::integer[], $6::bigint[]) AS s (queue_id, key, running, ready, held, wake_at)
   WHERE l.queue_id = s.queue_id AND l.key = s.key`
 
 const WAKE_ALL = `UPDATE octoflow_lanes l SET wake_at = 0 FROM (
     SELECT queue_id, key FROM octoflow_lanes
-     WHERE queue_id = $1 AND (running > 0 OR ready > 0 OR wake_at IS NOT NULL) ORDER BY queue_id, key FOR NO KEY UPDATE
+     WHERE queue_id = $1 AND (running > 0 OR ready > 0 OR held > 0 OR wake_at IS NOT NULL) ORDER BY queue_id, key FOR NO KEY UPDATE
   ) AS locked
   WHERE l.queue_id = locked.queue_id AND l.key = locked.key`
 

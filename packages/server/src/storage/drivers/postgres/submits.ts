@@ -136,8 +136,8 @@ async function useRoom(transaction: Transaction, rows: readonly Row[], now: Inst
   await lanes.rates.read([...byLane.keys()], now)
   const roomy: Lane[] = []
   for (const [lane, waiting] of byLane) {
-    // One that is to be looked at may hold jobs which go before these.
-    if (lane.wakeAt !== null) continue
+    // Those that are held already may go before these.
+    if (lane.held > 0) continue
     const best = waiting.toSorted((a, b) => a.item.request.job!.priority - b.item.request.job!.priority)
     const room = Math.max(0, lanes.roomOf(lane, now))
     for (const row of best.slice(0, room)) row.stage = Stage.ready

@@ -106,6 +106,7 @@ const COUNT_STAGES = `INSERT INTO octoflow_counts (queue_id, slot, ${COUNT_COLUM
     FROM octoflow_requests WHERE stage IS NOT NULL GROUP BY queue_id`
 
 // All pending jobs with a key were stored as held; the first claims of their queue make ready what may start.
-const MAKE_LANES = `INSERT INTO octoflow_lanes (queue_id, key, running, ready, wake_at)
-  SELECT queue_id, concurrency_key, count(*) FILTER (WHERE stage = ${Stage.running}), 0, 0 FROM octoflow_requests
+const MAKE_LANES = `INSERT INTO octoflow_lanes (queue_id, key, running, ready, held, wake_at)
+  SELECT queue_id, concurrency_key, count(*) FILTER (WHERE stage = ${Stage.running}), 0,
+         count(*) FILTER (WHERE stage = ${Stage.held}), 0 FROM octoflow_requests
    WHERE concurrency_key IS NOT NULL AND stage <= 3 GROUP BY queue_id, concurrency_key`

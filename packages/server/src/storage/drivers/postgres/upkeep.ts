@@ -127,7 +127,7 @@ const sideTables = (now: Instant, longestPeriod: Duration): readonly (readonly [
   [outlived('stats', 'span = 1 AND start < $1'), Math.floor((now - MINUTES_KEPT) / MINUTE)],
   [outlived('stats', 'span = 60 AND start < $1'), Math.floor((now - HOURS_KEPT) / MINUTE)],
   [outlived('rate_usage', 'slice < $1'), now - 2 * longestPeriod],
-  [outlived('lanes', 'running = 0 AND ready = 0 AND wake_at IS NULL AND $1::bigint IS NOT NULL'), now],
+  [outlived('lanes', 'running = 0 AND ready = 0 AND held = 0 AND wake_at IS NULL AND $1::bigint IS NOT NULL'), now],
 ]
 
 // What somebody uses at this moment is left for the next time.

@@ -154,7 +154,7 @@ CREATE TABLE octoflow_events (
 );
 CREATE INDEX octoflow_events_of_job ON octoflow_events (job_id, id);
 
--- A concurrency key in use: how many of its jobs run, and how many are ready to. At most its free places are ready; the
+-- A concurrency key in use: how many of its jobs run, are ready to, and are held. At most its free places are ready; the
 -- others are held, so that a claim never has to step over jobs it may not start. Whoever changes the stage of a keyed job
 -- holds the lock of its row here until the commit.
 CREATE TABLE octoflow_lanes (
@@ -162,6 +162,7 @@ CREATE TABLE octoflow_lanes (
   key      text COLLATE "C" NOT NULL,
   running  integer NOT NULL DEFAULT 0,
   ready    integer NOT NULL DEFAULT 0,
+  held     integer NOT NULL DEFAULT 0,
   wake_at  bigint, -- when to look again for a free place
   PRIMARY KEY (queue_id, key)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);

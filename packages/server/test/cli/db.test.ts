@@ -46,7 +46,7 @@ test('A copy that is interrupted says so, keeps servers away, and is finished by
   running.signal('SIGINT')
   const { code, err } = await running.ended
   assert.equal(code, ExitCode.interrupted)
-  assert.match(err, /the same command goes on where it stopped/)
+  assert.match(err, /was interrupted\.\nThe same command goes on where it stopped/)
 
   const { copyOf } = await cli.json<{ copyOf: string }>('db', 'status', '--database-url', `sqlite:${cli.path('b.db')}`)
   assert.equal(copyOf, `sqlite:${cli.path('a.db')}`)

@@ -81,7 +81,9 @@ async function fill(fixture: Fixture) {
 const options = { now: () => NOW, source: SOURCE, signal: new AbortController().signal, onProgress: () => {} }
 
 async function digests(storage: Storage) {
-  const all = await Promise.all(RECORD_KINDS.map(async (kind) => [kind, await digestOf(storage, kind, () => {})] as const))
+  const all = await Promise.all(
+    RECORD_KINDS.map(async (kind) => [kind, await digestOf(storage, kind, options.signal, () => {})] as const),
+  )
   return Object.fromEntries(all)
 }
 

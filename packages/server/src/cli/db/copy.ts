@@ -9,6 +9,7 @@ import { RECORD_KINDS, type RecordKind } from '../../storage/contract/transfer.t
 import { CommandError } from '../command-error.ts'
 import { ExitCode } from '../exit-code.ts'
 import { addExamples, addJsonOption, type JsonOption } from '../options.ts'
+import { complain } from '../output/complain.ts'
 import { count } from '../output/format.ts'
 import { Progress } from '../output/progress.ts'
 import type { Session } from '../session.ts'
@@ -85,8 +86,8 @@ async function copyAndCompare(session: Session, { from, source, to, target, json
     signal,
     onProgress: (done, total) => progress.update(done, total),
   }).finally(() => progress.end())
-  if (!complete) return err.line('The copy was interrupted; the same command goes on where it stopped.')
-  const kinds = await compare(session, source, target, json)
+  const kinds = complete ? await compare(session, source, target, json) : null
+  if (kinds === null) return complain(session, INTERRUPTED)
   const equal = kinds.every((kind) => kind.equal)
   // No server is to start on a copy that differs.
   if (equal) await target.transfer.finish()
@@ -103,14 +104,21 @@ async function copyAndCompare(session: Session, { from, source, to, target, json
   )
 }
 
+const INTERRUPTED = new CommandError(
+  ExitCode.interrupted,
+  'The copy was interrupted.',
+  'The same command goes on where it stopped; until it has ended, no server starts on the database that is filled.',
+  { code: 'interrupted' },
+)
+
 interface Compared extends Digest {
   readonly kind: RecordKind
   readonly equal: boolean
   readonly copied: Digest
 }
 
-/** Reads both databases once more, in full. */
-async function compare({ err }: Session, source: Storage, target: Storage, json: boolean): Promise<Compared[]> {
+/** Reads both databases once more, in full. @returns `null` when it was interrupted. */
+async function compare({ err, signal }: Session, source: Storage, target: Storage, json: boolean): Promise<Compared[] | null> {
   const progress = new Progress(err, { label: 'Comparing', unit: 'records', shown: !json })
   const total = 2 * Object.values(await source.transfer.count()).reduce((sum, count) => sum + count, 0)
   let done = 0
@@ -120,8 +128,9 @@ async function compare({ err }: Session, source: Storage, target: Storage, json:
   }
   const compared: Compared[] = []
   for (const kind of RECORD_KINDS) {
-    const digest = await digestOf(source, kind, onRecords)
-    const copied = await digestOf(target, kind, onRecords)
+    const digest = await digestOf(source, kind, signal, onRecords)
+    const copied = await digestOf(target, kind, signal, onRecords)
+    if (signal.aborted) return null
     compared.push({ kind, ...digest, copied, equal: digest.count === copied.count && digest.checksum === copied.checksum })
   }
   progress.end()

@@ -11,8 +11,13 @@ export interface Digest {
   readonly checksum: string
 }
 
-/** @param onRecords told how many more were read. */
-export async function digestOf(storage: Storage, kind: RecordKind, onRecords: (count: number) => void): Promise<Digest> {
+/** @param signal ends it early, with a digest of what was read. @param onRecords told how many more were read. */
+export async function digestOf(
+  storage: Storage,
+  kind: RecordKind,
+  signal: AbortSignal,
+  onRecords: (count: number) => void,
+): Promise<Digest> {
   let count = 0
   let checksum = 0n
   let after: string | null = null
@@ -26,7 +31,7 @@ export async function digestOf(storage: Storage, kind: RecordKind, onRecords: (c
     count += page.records.length
     onRecords(page.records.length)
     after = page.next
-  } while (after !== null)
+  } while (after !== null && !signal.aborted)
   return { count, checksum: BigInt.asUintN(64, checksum).toString(16).padStart(16, '0') }
 }
 

@@ -55,8 +55,8 @@ export interface LeaseStore {
 
   /**
    * Moves by the amount that the clock was stepped whatever was reckoned from the clock: all leases and deadlines, and the
-   * times at which jobs may start that were started before, which wait out a backoff or a snooze. The `runAt` of a job that
-   * never started is the time that somebody named, and stays. What waits for a rate limit is reckoned anew.
+   * times at which jobs may start that were started before: they wait out a backoff or a snooze, or a `runAt` that somebody gave
+   * them since, which nothing tells apart. The `runAt` of a job that never started is the time that somebody named, and stays. What waits for a rate limit is reckoned anew.
    */
   shift(params: { readonly by: Duration }): Promise<void>
 }

@@ -26,6 +26,10 @@ export async function openStorage({ driver, url }: Database, { exclusive, onErro
       const { openPostgres } = await import('./storage/drivers/postgres/index.ts')
       return openPostgres({ url, onError })
     }
+    case 'mysql': {
+      const { openMysql } = await import('./storage/drivers/mysql/index.ts')
+      return openMysql({ url, onError })
+    }
     default:
       throw new OctoflowError('database_unsupported', { url: `${driver}://…` })
   }

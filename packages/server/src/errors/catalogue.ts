@@ -241,6 +241,12 @@ export const catalogue = {
     message: 'The connection to the database was lost while it stored this request, so it is not known whether it did.',
     hint: 'Look whether it was stored before repeating it. With an `Idempotency-Key`, and for the reports of a worker, repeating is safe.',
   },
+  database_packet_too_large: {
+    status: 507,
+    retryable: false,
+    message: 'The database server does not take so much at once.',
+    hint: 'Set max_allowed_packet of the database server to at least twice the largest body that is to be stored.',
+  },
   storage_full: {
     status: 507,
     retryable: true,

@@ -64,6 +64,7 @@ const BROKEN: readonly (readonly [folder: string, code: string, reason: RegExp])
   ['server/src/storage/drivers/sqlite', "import '../../../core/model/job.ts'", DRIVER],
   ['server/src/storage/sql', "import '../drivers/sqlite/index.ts'", DRIVER],
   ['server/src/storage/drivers/postgres', "import '../sqlite/index.ts'", DRIVER],
+  ['server/src/storage/drivers/mysql', "import '../postgres/index.ts'", DRIVER],
   ['server/src/http', "import '../storage/drivers/sqlite/index.ts'", ADAPTERS],
   ['server/src/http/plugins', "import '../../compose.ts'", ADAPTERS],
   ['server/src/http/apis/native', "import '../../../handlers/handler-host.ts'", ADAPTERS],

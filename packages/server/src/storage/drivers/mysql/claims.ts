@@ -1,0 +1,413 @@
+import type { Duration, Instant } from '../../../lib/time.ts'
+import type { Labels } from '../../../model/job.ts'
+import { type QueueSettings, retryPolicy } from '../../../model/queue.ts'
+import { deadlineOf } from '../../../model/settle.ts'
+import type { Claim, ClaimedJob } from '../../contract/leases.ts'
+import { CHARACTERS_AT_ONCE } from '../../contract/page.ts'
+import { type Meta, parseMeta } from '../../sql/meta.ts'
+import { parseOptions } from '../../sql/options.ts'
+import { Stage } from '../../sql/stages.ts'
+import { QUEUE_COLUMNS, type QueueRecord, reviewOf } from './queue-rows.ts'
+import type { Transaction } from './transaction.ts'
+import type { Writer } from './writer.ts'
+
+const PROMOTE_AT_ONCE = 1_000
+
+/** Jobs that claims hold back, because a new limit keeps them from starting, before they are answered with what there is. */
+const HOLD_AT_ONCE = 500
+
+/** One of those who claim from a queue together. */
+export interface ClaimCall {
+  readonly now: Instant
+  readonly worker: string
+  readonly limit: number
+  readonly lease: Duration
+}
+
+/** What one transaction takes. */
+interface Round {
+  readonly jobs: readonly Share[]
+  /** Comes with the commit. */
+  readonly contents: Promise<Contents>
+  readonly settings: QueueSettings | null
+  readonly nextAt: Instant | null
+  /** How many jobs had to be held back, so that there may be others behind them. */
+  readonly held: number
+}
+
+const NOTHING: Round = { jobs: [], contents: Promise.resolve(new Map()), settings: null, nextAt: null, held: 0 }
+
+/**
+ * Claims for several callers at once; who comes first gets the better jobs.
+ * @param limited queues that were found to have limits, and are therefore locked; kept up to date.
+ */
+export async function claim(
+  writer: Writer,
+  limited: Set<string>,
+  queue: string,
+  calls: readonly ClaimCall[],
+): Promise<readonly Claim[]> {
+  const takers = new Takers(calls)
+  let promoted = false
+  let held = 0
+  while (true) {
+    const alone = limited.has(queue)
+    const round = await writer.transact((transaction) => take(transaction, queue, takers, { promoted, alone }))
+    if (round === 'limited') limited.add(queue)
+    else if (round === 'due') {
+      // By a transaction of its own: this one locks lanes, and jobs are locked before lanes are.
+      await writer.transact((transaction) => promote(transaction, queue, takers.now))
+      promoted = true
+    } else {
+      if (alone && !isLimited(round.settings)) limited.delete(queue)
+      takers.give(round, await round.contents)
+      held += round.held
+      if (round.held === 0 || takers.wanted === 0) return takers.claims(round.nextAt)
+      if (held >= HOLD_AT_ONCE) return takers.claims(takers.now)
+    }
+  }
+}
+
+const isLimited = (settings: QueueSettings | null): boolean =>
+  settings !== null && (settings.concurrency !== null || settings.rateLimit !== null)
+
+/** Those who claim together, and what each has got so far. */
+class Takers {
+  readonly now: Instant
+  readonly #calls: readonly ClaimCall[]
+  readonly #jobs: ClaimedJob[][]
+  readonly #characters: number[]
+
+  constructor(calls: readonly ClaimCall[]) {
+    this.now = Math.max(...calls.map(({ now }) => now))
+    this.#calls = calls
+    this.#jobs = calls.map(() => [])
+    this.#characters = calls.map(() => 0)
+  }
+
+  get wanted(): number {
+    return this.#calls.reduce((sum, _, taker) => sum + this.#left(taker), 0)
+  }
+
+  /** Shares jobs out in order. What is more than the answers can carry is left out. */
+  share(jobs: readonly PickedRecord[]): Share[] {
+    const shares: Share[] = []
+    let taker = 0
+    let left = this.#left(0)
+    let characters = this.#characters[0]!
+    for (const job of jobs) {
+      while (left === 0 || characters >= CHARACTERS_AT_ONCE) {
+        if (++taker === this.#calls.length) return shares
+        left = this.#left(taker)
+        characters = this.#characters[taker]!
+      }
+      left--
+      characters += job[10] ?? 0
+      const { worker, lease } = this.#calls[taker]!
+      shares.push({ taker, worker, until: this.now + lease, job })
+    }
+    return shares
+  }
+
+  give({ jobs, settings }: Round, contents: Contents): void {
+    for (const { taker, until, job } of jobs) {
+      const claimed = new Claimed(job, contents.get(job[0]), settings!, this.now, until)
+      this.#jobs[taker]!.push(claimed)
+      this.#characters[taker]! += claimed.payload.length
+    }
+  }
+
+  claims(nextAt: Instant | null): Claim[] {
+    return this.#calls.map(({ limit }, index) => {
+      const jobs = this.#jobs[index]!
+      return { jobs, nextAt: jobs.length < limit ? nextAt : null }
+    })
+  }
+
+  #left(taker: number): number {
+    return this.#characters[taker]! >= CHARACTERS_AT_ONCE ? 0 : this.#calls[taker]!.limit - this.#jobs[taker]!.length
+  }
+}
+
+/** A job, and who gets it. */
+interface Share {
+  readonly taker: number
+  readonly worker: string
+  readonly until: Instant
+  readonly job: PickedRecord
+}
+
+/** Takes what is ready, or says what is to be done before. @param alone whether the queue is locked, as its limits need it. */
+async function take(
+  transaction: Transaction,
+  name: string,
+  takers: Takers,
+  { promoted, alone }: { readonly promoted: boolean; readonly alone: boolean },
+): Promise<Round | 'due' | 'limited'> {
+  const { now, wanted } = takers
+  const queueId = (await transaction.findQueues([name])).get(name)
+  if (queueId === undefined) return NOTHING
+  const [state, unlimited] = await Promise.all([
+    readState(transaction, queueId, alone),
+    alone ? [] : transaction.rows<PickedRecord>(PICK, queueId, wanted),
+  ])
+  const { settings } = state
+  if (settings.paused) return NOTHING
+  if (!promoted && isDue(state, now)) return 'due'
+  if (!alone && isLimited(settings)) return 'limited'
+  const room = alone ? await roomOf(transaction, queueId, wanted, now) : 0
+  const picked = room > 0 ? await transaction.rows<PickedRecord>(PICK, queueId, room) : unlimited
+  const shares = takers.share(picked)
+  // Jobs beyond what the answers can carry were locked all the same, and passed by by others.
+  if (shares.length < picked.length) transaction.change(queueId).becameReady++
+  const jobs = await startShares(transaction, queueId, shares, now)
+  const contents = readContents(transaction, jobs)
+  contents.catch(() => {})
+  await transaction.lanes.balance(now)
+  const nextAt = jobs.length < wanted ? await nextTry(transaction, queueId, state, now) : null
+  return { jobs, contents, settings, nextAt, held: shares.length - jobs.length }
+}
+
+interface State {
+  readonly settings: QueueSettings
+  readonly nextDue: Instant | null
+  readonly nextWake: Instant | null
+  /** Whether lanes have yet to be looked at under new limits. */
+  readonly reviewing: boolean
+}
+
+/** Looks at a queue, whose settings stay as they are until the commit: a change of them comes either before a claim or after it. */
+async function readState(transaction: Transaction, queueId: number, alone: boolean): Promise<State> {
+  const [records, due, wake] = await Promise.all([
+    transaction.rows<QueueRecord>(alone ? LOCK_QUEUE : SHARE_QUEUE, queueId),
+    transaction.rows<[Instant]>(SELECT_NEXT_DUE, queueId),
+    transaction.rows<[Instant]>(SELECT_NEXT_WAKE, queueId),
+  ])
+  const settings = transaction.learn(records[0]!)
+  const reviewing = reviewOf(records[0]!) !== null
+  return { settings, nextDue: due[0]?.[0] ?? null, nextWake: wake[0]?.[0] ?? null, reviewing }
+}
+
+const isDue = ({ nextDue, nextWake, reviewing }: State, now: Instant): boolean =>
+  reviewing || (nextDue !== null && nextDue <= now) || (nextWake !== null && nextWake <= now)
+
+/** Frees the scheduled jobs that are due, and the lanes whose time has come. */
+async function promote(transaction: Transaction, name: string, now: Instant): Promise<void> {
+  const queueId = (await transaction.findQueues([name])).get(name)!
+  const [record] = await transaction.rows<QueueRecord>(LOCK_QUEUE, queueId)
+  transaction.learn(record!)
+  const due = await transaction.rows<[number, string | null]>(LOCK_DUE, queueId, now, PROMOTE_AT_ONCE)
+  if (due.length > 0)
+    transaction.send(
+      PROMOTE,
+      due.map(([id]) => id),
+    )
+  for (const [, key] of due) transaction.move(queueId, key, Stage.scheduled, key === null ? Stage.ready : Stage.held)
+  await transaction.lanes.touchDue(queueId, reviewOf(record!), now)
+  await transaction.lanes.balance(now)
+}
+
+/** Keeps others from starting jobs of a queue whose limits count. */
+export async function lockQueue(transaction: Transaction, queueId: number): Promise<QueueSettings> {
+  const [record] = await transaction.rows<QueueRecord>(LOCK_QUEUE, queueId)
+  if (record === undefined) throw new Error(`queue ${queueId} is named by a job but does not exist`)
+  return transaction.learn(record)
+}
+
+/** How many jobs may start, in a queue that is locked. */
+async function roomOf(transaction: Transaction, queueId: number, wanted: number, now: Instant): Promise<number> {
+  const [running] = await Promise.all([runningIn(transaction, queueId), transaction.lanes.rates.readQueue(queueId, now)])
+  const { concurrency } = transaction.settingsOf(queueId)
+  const places = concurrency === null ? wanted : Math.min(wanted, concurrency - running)
+  return Math.min(places, transaction.lanes.rates.ofQueue(queueId, now).free)
+}
+
+export async function runningIn(transaction: Transaction, queueId: number): Promise<number> {
+  return (await transaction.rows<[number]>(SUM_RUNNING, queueId))[0]![0]
+}
+
+/** Starts the jobs, but for those whose concurrency key has no room: they are held back. */
+async function startShares(
+  transaction: Transaction,
+  queueId: number,
+  shares: readonly Share[],
+  now: Instant,
+): Promise<readonly Share[]> {
+  const { lanes } = transaction
+  const keyed = shares.flatMap(({ job }) => job[6] ?? []).map((key) => lanes.get(queueId, key))
+  if (keyed.length > 0) {
+    await lanes.lock()
+    await lanes.rates.read([...new Set(keyed)], now)
+  }
+  const started: Share[] = []
+  const held: number[] = []
+  for (const share of shares) {
+    const [id, , , , , runAt, key] = share.job
+    if (key === null || lanes.mayStart(lanes.get(queueId, key), now)) {
+      noteStart(transaction, queueId, key, runAt, now)
+      started.push(share)
+    } else {
+      transaction.move(queueId, key, Stage.ready, Stage.held)
+      held.push(id)
+    }
+  }
+  if (held.length > 0) transaction.send(HOLD, held)
+  for (const of of Map.groupBy(started, ({ taker }) => taker).values()) {
+    const { worker, until } = of[0]!
+    const ids = of.map(({ job }) => job[0])
+    transaction.send(START, now, worker, now, GRACE, until, now, GRACE, until, ids)
+  }
+  return started
+}
+
+/** Reads, with the commit, what stands apart from the rows of jobs. */
+async function readContents(transaction: Transaction, jobs: readonly Share[]): Promise<Contents> {
+  const apart = jobs.flatMap(({ job }) => (job[12] === null ? [job[0]] : []))
+  const revised = jobs.flatMap(({ job }) => (job[13] === 1 ? [job[0]] : []))
+  const [bodies, payloads] = await Promise.all([
+    apart.length === 0 ? [] : transaction.later<[number, string | null, string]>(SELECT_BODIES, apart),
+    revised.length === 0 ? [] : transaction.later<[number, string]>(SELECT_PAYLOADS, revised),
+  ])
+  const contents = new Map<number, Content>()
+  for (const [id, meta, body] of bodies) contents.set(id, { meta, body, payload: null })
+  for (const [id, payload] of payloads) contents.set(id, { meta: null, body: null, ...contents.get(id), payload })
+  return contents
+}
+
+export function noteStart(
+  transaction: Transaction,
+  queueId: number,
+  key: string | null,
+  runAt: Instant,
+  now: Instant,
+  from: Stage = Stage.ready,
+): void {
+  transaction.move(queueId, key, from, Stage.running)
+  transaction.lanes.rates.countStart(queueId, key, now)
+  const stats = transaction.stats(queueId, now)
+  stats.started++
+  stats.waited += Math.max(0, now - runAt)
+}
+
+async function nextTry(
+  transaction: Transaction,
+  queueId: number,
+  { nextDue, nextWake, reviewing }: State,
+  now: Instant,
+): Promise<Instant | null> {
+  if (reviewing) return now
+  const { lanes } = transaction
+  const wakes = lanes.save() ? await transaction.rows<[Instant]>(SELECT_NEXT_WAKE, queueId) : [[nextWake]]
+  const rateNextAt = lanes.rates.ofQueue(queueId, now).nextAt
+  const rated = rateNextAt !== null && (await transaction.rows(SELECT_ANY_READY, queueId)).length > 0
+  const known = [nextDue, wakes[0]?.[0] ?? null, rated ? rateNextAt : null].filter((time) => time !== null)
+  return known.length === 0 ? null : Math.min(...known)
+}
+
+/** A ready job that is locked, as it was before it is started. */
+type PickedRecord = readonly [
+  id: number,
+  attempt: number,
+  fence: number,
+  priority: number,
+  createdAt: Instant,
+  runAt: Instant,
+  key: string | null,
+  timeout: Duration | null,
+  maxAttempts: number | null,
+  options: string | null,
+  size: number | null,
+  meta: string | null,
+  body: string | null,
+  revised: number,
+]
+
+/** What stands apart from a job's row: its body, what a retry put in its place, or both. */
+interface Content {
+  readonly meta: string | null
+  readonly body: string | null
+  readonly payload: string | null
+}
+
+type Contents = ReadonlyMap<number, Content>
+
+/** A class, for a claim makes hundreds of them: their request is parsed for those alone who ask. */
+class Claimed implements ClaimedJob {
+  readonly id: number
+  readonly fence: number
+  readonly leaseUntil: Instant
+  readonly attempt: number
+  readonly maxAttempts: number
+  readonly priority: number
+  readonly createdAt: Instant
+  readonly runAt: Instant
+  readonly timeout: Duration | null
+  readonly concurrencyKey: string | null
+  readonly labels: Labels
+  readonly payload: string
+  readonly #meta: string | null
+
+  constructor(job: PickedRecord, content: Content | undefined, settings: QueueSettings, now: Instant, until: Instant) {
+    const timeout = job[7]
+    this.id = job[0]
+    this.attempt = job[1] + 1
+    this.fence = job[2] + 1
+    this.priority = job[3]
+    this.createdAt = job[4]
+    this.runAt = job[5]
+    this.concurrencyKey = job[6]
+    this.timeout = timeout
+    this.leaseUntil = timeout === null ? until : Math.min(until, deadlineOf(now, timeout))
+    this.maxAttempts = retryPolicy({ maxAttempts: job[8], backoff: null }, settings).maxAttempts
+    this.labels = parseOptions(job[9]).labels ?? NO_LABELS
+    this.#meta = job[12] === null ? content!.meta : job[11]
+    this.payload = content?.payload ?? job[12] ?? content!.body!
+  }
+
+  get request(): Meta {
+    return parseMeta(this.#meta)
+  }
+}
+
+const NO_LABELS: Labels = Object.freeze({})
+
+/** What `deadlineOf` adds to a time-out. */
+const GRACE: Duration = deadlineOf(0, 0)
+
+// The order is that of the index, so that no row is read, and locked, beyond those that are taken.
+const PICK = `SELECT id, attempt, fence, priority, received_at, run_at, concurrency_key, timeout, max_attempts, options, size,
+    meta, body, revised
+  FROM octoflow_requests FORCE INDEX (octoflow_requests_staged)
+  WHERE queue_id = ? AND stage = 0 ORDER BY place, id LIMIT ? FOR UPDATE SKIP LOCKED`
+
+// Without a time-out `? + timeout + ?` is NULL.
+const START = `UPDATE octoflow_requests SET stage = 3, attempt = attempt + 1, fence = fence + 1, status_label = NULL,
+    progress = NULL, started_at = ?, worker = ?, deadline = ? + timeout + ?,
+    lease_until = LEAST(?, COALESCE(? + timeout + ?, ?))
+  WHERE id IN (?)`
+
+const SELECT_BODIES = 'SELECT id, meta, body FROM octoflow_bodies WHERE id IN (?)'
+
+const SELECT_PAYLOADS = 'SELECT job_id, body FROM octoflow_payloads WHERE job_id IN (?)'
+
+const HOLD = 'UPDATE octoflow_requests SET stage = 2 WHERE id IN (?)'
+
+const LOCK_DUE = `SELECT id, concurrency_key FROM octoflow_requests FORCE INDEX (octoflow_requests_timed)
+  WHERE timer = ? AND due_at <= ? ORDER BY due_at LIMIT ? FOR UPDATE SKIP LOCKED`
+
+const PROMOTE = 'UPDATE octoflow_requests SET stage = IF(concurrency_key IS NULL, 0, 2) WHERE id IN (?)'
+
+const SHARE_QUEUE = `SELECT ${QUEUE_COLUMNS} FROM octoflow_queues q WHERE q.id = ? LOCK IN SHARE MODE`
+
+const LOCK_QUEUE = `SELECT ${QUEUE_COLUMNS} FROM octoflow_queues q WHERE q.id = ? FOR UPDATE`
+
+const SUM_RUNNING = 'SELECT COALESCE(SUM(running), 0) FROM octoflow_counts WHERE queue_id = ?'
+
+const SELECT_NEXT_DUE = `SELECT due_at FROM octoflow_requests FORCE INDEX (octoflow_requests_timed)
+  WHERE timer = ? ORDER BY due_at LIMIT 1`
+
+const SELECT_NEXT_WAKE = `SELECT wake_at FROM octoflow_lanes FORCE INDEX (octoflow_lanes_waking)
+  WHERE queue_id = ? AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1`
+
+const SELECT_ANY_READY = `SELECT 1 FROM octoflow_requests FORCE INDEX (octoflow_requests_staged)
+  WHERE queue_id = ? AND stage = 0 LIMIT 1`

@@ -1,0 +1,21 @@
+import type { ReadyListener } from '../../contract/storage.ts'
+
+/** A queue, and for how many callers it is worth claiming from it. */
+export interface Ready {
+  readonly queue: string
+  readonly count: number
+}
+
+/** Tells which queues are worth claiming from again, after commits of this server: the database tells nobody of those of others. */
+export class Signals {
+  readonly #listeners = new Set<ReadyListener>()
+
+  subscribe(listener: ReadyListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  raise(ready: readonly Ready[]): void {
+    for (const { queue, count } of ready) for (const listener of this.#listeners) listener(queue, count)
+  }
+}

@@ -1,0 +1,238 @@
+import { type Instant, MINUTE } from '../../../lib/time.ts'
+import type { QueueSettings } from '../../../model/queue.ts'
+import type { Stage } from '../../sql/stages.ts'
+import type { Connection, Queryable, Written } from './connection.ts'
+import { JobRows } from './job-rows.ts'
+import { Lanes } from './lanes.ts'
+import type { QueueNames } from './queue-names.ts'
+import {
+  COUNT_COLUMNS,
+  QUEUE_COLUMNS,
+  QueueChange,
+  type QueueRecord,
+  STATS_COLUMNS,
+  STATS_SPANS,
+  StatsRow,
+  settingsOf,
+} from './queue-rows.ts'
+import type { Ready } from './signals.ts'
+import { inPortions, type Scalar, type Value } from './values.ts'
+
+/**
+ * What the calls that share a transaction share: the rows they lock and change, the queues they touch, and the counts and
+ * roll-ups that are written once at the end, however many jobs were moved.
+ *
+ * So that nobody ever waits in a circle, all transactions lock in the same order: a queue where its limits count; then jobs,
+ * by id; then lanes, by queue and key. Whoever holds lanes takes further jobs only where nobody else holds them.
+ */
+export class Transaction implements Queryable {
+  readonly lanes: Lanes
+  readonly jobs: JobRows
+  readonly #connection: Connection
+  readonly #names: QueueNames
+  readonly #newNames: (readonly [id: number, name: string])[] = []
+  readonly #changes = new Map<number, QueueChange>()
+  readonly #settings = new Map<number, QueueSettings>()
+  readonly #sums: StatsRow[] = []
+  #committing = false
+
+  constructor(connection: Connection, names: QueueNames) {
+    this.#connection = connection
+    this.#names = names
+    this.lanes = new Lanes(this)
+    this.jobs = new JobRows(this)
+    connection.send('START TRANSACTION')
+  }
+
+  /** Whether it may have been committed, for all that is known. */
+  get inDoubt(): boolean {
+    return this.#committing
+  }
+
+  rows<Row extends readonly unknown[]>(sql: string, ...values: readonly Value[]): Promise<Row[]> {
+    return this.#connection.rows<Row>(sql, ...values)
+  }
+
+  execute(sql: string, ...values: readonly Value[]): Promise<Written> {
+    return this.#connection.execute(sql, ...values)
+  }
+
+  /** Sends a statement without waiting for it: it travels with those after it. What goes wrong ends the transaction. */
+  send(sql: string, ...values: readonly Value[]): void {
+    this.#connection.send(sql, ...values)
+  }
+
+  /** Inserts rows, however many and large, with a statement that has one question mark. */
+  insert(sql: string, rows: readonly (readonly Scalar[])[]): void {
+    for (const portion of inPortions(rows)) this.send(sql, portion)
+  }
+
+  /** Reads what is not waited for before the commit, with which it travels at the latest. */
+  later<Row extends readonly unknown[]>(sql: string, ...values: readonly Value[]): Promise<Row[]> {
+    return this.#connection.later<Row>(sql, ...values)
+  }
+
+  change(queueId: number): QueueChange {
+    let change = this.#changes.get(queueId)
+    if (change === undefined) {
+      change = new QueueChange(queueId)
+      this.#changes.set(queueId, change)
+    }
+    return change
+  }
+
+  /** Notes that a job changes its stage; `null` stands for not being there. */
+  move(queueId: number, key: string | null, from: Stage | null, to: Stage | null): void {
+    this.change(queueId).count(from, to)
+    if (key !== null) this.lanes.move(queueId, key, from, to)
+  }
+
+  /** The roll-up of the minute; the caller adds to it. */
+  stats(queueId: number, now: Instant): StatsRow {
+    const change = this.change(queueId)
+    const minute = Math.floor(now / MINUTE)
+    if (change.stats !== null && change.stats.minute === minute) return change.stats
+    let row = this.#sums.find((sum) => sum.queueId === queueId && sum.minute === minute)
+    if (row === undefined) {
+      row = new StatsRow(queueId, minute)
+      this.#sums.push(row)
+    }
+    change.stats = row
+    return row
+  }
+
+  /** The number of each queue named; `null` for one that does not exist. */
+  async findQueues(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const unknown = [...new Set(names)].filter((name) => this.#names.idOf(name) === undefined)
+    if (unknown.length > 0) for (const row of await this.rows<[number, string]>(SELECT_IDS, unknown)) this.#newNames.push(row)
+    return this.#known(names)
+  }
+
+  /** The number of each queue named; those that do not exist are made. */
+  async makeQueues(names: readonly string[], now: Instant): Promise<ReadonlyMap<string, number>> {
+    const found = await this.findQueues(names)
+    const missing = [...new Set(names)].filter((name) => !found.has(name)).sort()
+    if (missing.length === 0) return found
+    this.send(
+      INSERT_QUEUES,
+      missing.map((name) => [name, now]),
+    )
+    return this.findQueues(names)
+  }
+
+  /** The settings of queues as they are committed, read once for the transaction. */
+  async settings(queueIds: readonly number[]): Promise<ReadonlyMap<number, QueueSettings>> {
+    const unread = [...new Set(queueIds)].filter((id) => !this.#settings.has(id))
+    if (unread.length > 0) for (const record of await this.rows<QueueRecord>(SELECT_QUEUES, unread)) this.learn(record)
+    return this.#settings
+  }
+
+  settingsOf(queueId: number): QueueSettings {
+    const settings = this.#settings.get(queueId)
+    if (settings === undefined) throw new Error(`the settings of queue ${queueId} were not read`)
+    return settings
+  }
+
+  learn(record: QueueRecord): QueueSettings {
+    const settings = settingsOf(record)
+    this.#settings.set(record[0], settings)
+    this.#newNames.push([record[0], record[1]])
+    return settings
+  }
+
+  async names(queueIds: readonly number[]): Promise<ReadonlyMap<number, string>> {
+    const unknown = [...new Set(queueIds)].filter((id) => this.#nameOf(id) === undefined)
+    if (unknown.length > 0) for (const row of await this.rows<[number, string]>(SELECT_NAMES, unknown)) this.#newNames.push(row)
+    return new Map(queueIds.map((id) => [id, this.#nameOf(id)!]))
+  }
+
+  /** Writes what was gathered, and commits. */
+  async commit(): Promise<void> {
+    this.jobs.save()
+    this.lanes.save()
+    this.#writeCounts()
+    this.#writeStats()
+    const limits = this.#readLimits()
+    this.#committing = true
+    const [records] = await Promise.all([limits, this.execute('COMMIT')])
+    for (const record of records) this.learn(record)
+    for (const [id, name] of this.#newNames) this.#names.remember(id, name)
+  }
+
+  /** Queues that are worth claiming from again, and by how many callers. */
+  ready(): Ready[] {
+    return [...this.#changes.values()].flatMap((change) => {
+      const count = change.worthClaims(this.#settings.get(change.id)?.concurrency != null)
+      return count > 0 ? [{ queue: this.#nameOf(change.id)!, count }] : []
+    })
+  }
+
+  #known(names: readonly string[]): Map<string, number> {
+    const known = new Map<string, number>()
+    for (const name of names) {
+      const id = this.#names.idOf(name) ?? this.#newNames.findLast((row) => row[1] === name)?.[0]
+      if (id !== undefined) known.set(name, id)
+    }
+    return known
+  }
+
+  #nameOf(id: number): string | undefined {
+    return this.#names.nameOf(id) ?? this.#newNames.find((row) => row[0] === id)?.[1]
+  }
+
+  #writeCounts(): void {
+    const { slot } = this.#connection
+    const changed = [...this.#changes.values()].filter(({ countsChanged }) => countsChanged).sort((a, b) => a.id - b.id)
+    if (changed.length === 0) return
+    this.send(
+      ADD_COUNTS,
+      changed.map(({ id, counts }) => [slot, id, ...counts]),
+    )
+  }
+
+  #writeStats(): void {
+    if (this.#sums.length === 0) return
+    const { slot } = this.#connection
+    const rows = this.#sums.flatMap((sum) =>
+      STATS_SPANS.map((span): Scalar[] => [
+        slot,
+        sum.queueId,
+        span,
+        Math.floor(sum.minute / span) * span,
+        ...STATS_COLUMNS.map((column) => sum[column]),
+      ]),
+    )
+    this.send(ADD_STATS, rows)
+  }
+
+  /** What is still to be known of the queues to tell who is worth waking: travels with the commit. */
+  #readLimits(): Promise<QueueRecord[]> {
+    const unread = [...this.#changes.values()]
+      .filter(
+        ({ id, placesFreed, countsChanged }) =>
+          (placesFreed > 0 && !this.#settings.has(id)) || (countsChanged && this.#nameOf(id) === undefined),
+      )
+      .map(({ id }) => id)
+    if (unread.length === 0) return Promise.resolve([])
+    return this.rows<QueueRecord>(SELECT_QUEUES, unread)
+  }
+}
+
+const SELECT_IDS = 'SELECT id, name FROM octoflow_queues WHERE name IN (?)'
+
+const SELECT_NAMES = 'SELECT id, name FROM octoflow_queues WHERE id IN (?)'
+
+const SELECT_QUEUES = `SELECT ${QUEUE_COLUMNS} FROM octoflow_queues q WHERE q.id IN (?)`
+
+// In order, as everybody's locks are; what another transaction makes at this moment is waited for.
+const INSERT_QUEUES = 'INSERT INTO octoflow_queues (name, created_at) VALUES ? ON DUPLICATE KEY UPDATE version = version'
+
+/** Of an upsert: adds what is given to what is there. */
+export const adding = (columns: readonly string[]): string =>
+  columns.map((column) => `${column} = ${column} + VALUES(${column})`).join(', ')
+
+const ADD_COUNTS = `INSERT INTO octoflow_counts (slot, queue_id, ${COUNT_COLUMNS.join(', ')})
+  VALUES ? ON DUPLICATE KEY UPDATE ${adding(COUNT_COLUMNS)}`
+
+const ADD_STATS = `INSERT INTO octoflow_stats (slot, queue_id, span, start, ${STATS_COLUMNS.join(', ')})
+  VALUES ? ON DUPLICATE KEY UPDATE ${adding(STATS_COLUMNS)}`

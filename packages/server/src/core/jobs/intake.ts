@@ -62,7 +62,11 @@ export class Intake {
     idempotency: BatchKey | null,
     by: Principal,
   ): Promise<readonly (Submitted | OctoflowError)[]> {
-    const now = this.#ports.clock.now()
+    const { clock } = this.#ports
+    if (idempotency !== null && incoming.some(({ queue }) => inScope(by.queues, queue)))
+      await this.#reserve(idempotency, clock.now())
+    // As late as possible: a job must not count as made before another ended that had its unique key.
+    const now = clock.now()
     const refused = new Map<number, OctoflowError>()
     const items: NewRequest[] = []
     for (const [index, item] of incoming.entries()) {
@@ -70,7 +74,6 @@ export class Intake {
       if (inScope(by.queues, item.queue)) items.push(toNew(item, key, now))
       else refused.set(index, new OctoflowError('queue_out_of_scope', { queue: item.queue }))
     }
-    if (idempotency !== null && items.length > 0) await this.#reserve(idempotency, now)
     const submitted = await this.#ports.storage.requests.submit({ now, items })
     this.#publish(items, submitted)
     let next = 0

@@ -31,6 +31,37 @@ function failing(name: string, body: (server: PostgresServer, open: () => Storag
 const submit = async ({ requests }: Storage): Promise<number> =>
   (await requests.submit({ now: NOW, items: [newRequest()] }))[0]!.id
 
+/** From here on a commit waits for a standby that does not exist. The server heeds a setting when it gets to it, so a commit tries. */
+async function holdCommits(server: PostgresServer): Promise<void> {
+  await server.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+  await server.query('SELECT pg_reload_conf()')
+  for (let held = false; !held; ) {
+    let over = false
+    const trial = server.query('UPDATE octoflow_probe SET one = true').then(
+      () => {
+        over = true
+      },
+      () => {
+        held = true
+      },
+    )
+    while (!over && !held) await server.query(CUT)
+    await trial
+  }
+}
+
+/** Cuts the connection whose commit waits. */
+async function cutCommit(server: PostgresServer): Promise<void> {
+  while ((await server.query(CUT)).length === 0) await sleep(10)
+}
+
+async function letCommit(server: PostgresServer): Promise<void> {
+  await server.query("ALTER SYSTEM SET synchronous_standby_names = ''")
+  await server.query('SELECT pg_reload_conf()')
+}
+
+const CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+
 const claim = ({ leases }: Storage, limit = 10) => leases.claim({ now: NOW, queue: QUEUE, worker: 'w', limit, lease: LEASE })
 
 failing(
@@ -92,16 +123,12 @@ failing('A commit whose outcome nobody knows is not acknowledged, nor done again
   const observer = open()
   await storage.migrations.migrate({ now: NOW })
   await submit(storage)
-  // A commit now waits for a standby that does not exist; the connection is cut while it does.
-  await server.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-  await server.query('SELECT pg_reload_conf()')
+  await holdCommits(server)
   const answer = submit(storage)
   const settled = assert.rejects(answer, { code: 'storage_outcome_unknown' })
-  const waiting = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-  while ((await server.query(waiting)).length === 0) await sleep(10)
+  await cutCommit(server)
   await settled
-  await server.query("ALTER SYSTEM SET synchronous_standby_names = ''")
-  await server.query('SELECT pg_reload_conf()')
+  await letCommit(server)
   assert.equal((await claim(observer)).jobs.length, 2, 'it was stored once, as it happens')
 })
 
@@ -110,14 +137,11 @@ failing('A report whose outcome nobody knows is made again, which is as good as 
   await storage.migrations.migrate({ now: NOW })
   const id = await submit(storage)
   const { jobs } = await claim(storage)
-  await server.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-  await server.query('SELECT pg_reload_conf()')
+  await holdCommits(server)
   const reports = [{ id, fence: jobs[0]!.fence, outcome: COMPLETED, finishedAt: null, events: [] }]
   const answer = storage.leases.report({ now: NOW, reports })
-  const waiting = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-  while ((await server.query(waiting)).length === 0) await sleep(10)
-  await server.query("ALTER SYSTEM SET synchronous_standby_names = ''")
-  await server.query('SELECT pg_reload_conf()')
+  await cutCommit(server)
+  await letCommit(server)
   assert.equal((await answer)[0]?.error, null)
   const [queue] = await storage.queues.find({ names: [QUEUE] })
   assert.equal(queue!.counts.completed, 1)

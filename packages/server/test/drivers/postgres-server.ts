@@ -125,11 +125,13 @@ export async function query(connectionString: string, sql: string, schema: strin
   const asText = (text: string): string => text
   const types = { getTypeParser: () => asText }
   const client = new Client({ connectionString, options: `-c search_path=${schema}`, types })
+  // A connection that is cut is told by the query.
+  client.on('error', () => {})
   await client.connect()
   try {
     return (await client.query<(string | null)[]>({ text: sql, rowMode: 'array' })).rows
   } finally {
-    await client.end()
+    await client.end().catch(() => {})
   }
 }
 

@@ -1,7 +1,7 @@
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
+import { QueueNames } from '../../sql/queue-names.ts'
 import type { Connection, ConnectionOptions, Queryable } from './connection.ts'
 import { Pool } from './pool.ts'
-import { QueueNames } from './queue-names.ts'
 import type { Value } from './values.ts'
 
 /** The database as all verbs share it: its connections, and what is known of it for good. */

@@ -170,6 +170,7 @@ const INSERT_ATTEMPTS = `INSERT INTO octoflow_attempts
 
 const SELECT_SIZES = `SELECT r.id,
     COALESCE(CHAR_LENGTH(b.body), 0) + COALESCE(CHAR_LENGTH(p.body), 0) + COALESCE(CHAR_LENGTH(x.value), 0)
+    + COALESCE((SELECT SUM(CHAR_LENGTH(a.error)) FROM octoflow_attempts a WHERE a.job_id = r.id), 0)
   FROM octoflow_requests r
   LEFT JOIN octoflow_bodies b ON b.id = r.id
   LEFT JOIN octoflow_payloads p ON p.job_id = r.id

@@ -1,5 +1,6 @@
 import type { Instant } from '../../../lib/time.ts'
 import type { RecordKind, RecordPage, Records } from '../../contract/transfer.ts'
+import { fitting } from '../../sql/paging.ts'
 import type { Queryable } from './connection.ts'
 import type { Transaction } from './transaction.ts'
 import type { Scalar } from './values.ts'
@@ -16,6 +17,8 @@ interface Layout<Kind extends RecordKind, Row extends readonly unknown[]> {
   readonly table: string
   /** What is selected of the table, named `t`, and of others: the columns of `key` first. */
   readonly select: string
+  /** An expression for the bytes of a row, where they may be many. */
+  readonly size?: string
   /** What follows the condition, where several rows make up a record. */
   readonly groupBy?: string
   /** The columns that a record is known by, in their order. */
@@ -27,7 +30,7 @@ interface Layout<Kind extends RecordKind, Row extends readonly unknown[]> {
 }
 
 export function inRows<Kind extends RecordKind, Row extends readonly unknown[]>(layout: Layout<Kind, Row>): RecordTable<Kind> {
-  const { table, select, groupBy = '', key, toRecord, columns, toRow } = layout
+  const { table, select, size, groupBy = '', key, toRecord, columns, toRow } = layout
   const order = key.map((column) => `t.${column}`).join()
   const insert = `INSERT INTO ${table} (${columns.join()}) VALUES ?`
   return {
@@ -35,9 +38,14 @@ export function inRows<Kind extends RecordKind, Row extends readonly unknown[]>(
     async read(from, after, limit) {
       const values = after === null ? null : (JSON.parse(after) as Scalar[])
       const where = values === null ? '' : `WHERE ${beyond(key)}`
-      const sql = `${select} ${where} ${groupBy} ORDER BY ${order} LIMIT ?`
-      const rows = await from.rows<Row>(sql, ...(values === null ? [] : beyondValues(values)), limit)
-      const next = rows.length < limit ? null : JSON.stringify(rows.at(-1)!.slice(0, key.length))
+      const given = values === null ? [] : beyondValues(values)
+      const sizes =
+        size === undefined
+          ? []
+          : await from.rows<[number]>(`SELECT ${size} FROM ${table} t ${where} ORDER BY ${order} LIMIT ?`, ...given, limit)
+      const most = fitting(sizes.flat(), limit)
+      const rows = await from.rows<Row>(`${select} ${where} ${groupBy} ORDER BY ${order} LIMIT ?`, ...given, most)
+      const next = rows.length < most ? null : JSON.stringify(rows.at(-1)!.slice(0, key.length))
       return { records: rows.map(toRecord), next }
     },
     async insert(transaction, records) {

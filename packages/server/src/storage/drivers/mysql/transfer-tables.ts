@@ -56,6 +56,7 @@ const queues: RecordTable<'queue'> = {
 const events = inRows<'event', EventRecord>({
   table: 'octoflow_events',
   select: `SELECT ${EVENT_COLUMNS} FROM octoflow_events t`,
+  size: 'OCTET_LENGTH(t.message) + COALESCE(OCTET_LENGTH(t.data), 0)',
   key: ['id'],
   toRecord: toEvent,
   columns: [EVENT_COLUMNS],
@@ -137,6 +138,7 @@ const IDEMPOTENCY_COLUMNS = 'name, fingerprint, request_id, has_job, status, bod
 const idempotency = inRows<'idempotency', IdempotencyRow>({
   table: 'octoflow_idempotency',
   select: `SELECT ${IDEMPOTENCY_COLUMNS} FROM octoflow_idempotency t`,
+  size: 'COALESCE(OCTET_LENGTH(t.body), 0)',
   key: ['name'],
   toRecord: ([key, fingerprint, id, hasJob, status, body, expiresAt]) => ({
     key,

@@ -53,19 +53,6 @@ export function mapError(error: unknown): unknown {
   return error
 }
 
-/** Whether the trouble is the database's, so that trying the same work again at once would meet it again. */
-export const isCondition = (error: unknown): boolean =>
-  isOctoflowError(
-    error,
-    'storage_full',
-    'storage_read_only',
-    'storage_corrupt',
-    'storage_unavailable',
-    'storage_outcome_unknown',
-    'storage_closed',
-    'database_refused',
-  )
-
 const CONFLICTS: ReadonlySet<string> = new Set([SERIALIZATION_FAILURE, DEADLOCK_DETECTED, UNIQUE_VIOLATION])
 
 /** Whether the transaction met another one's, was rolled back, and will see it when it is run again. */

@@ -1,10 +1,10 @@
 import { type Instant, MINUTE } from '../../../lib/time.ts'
 import type { QueueSettings } from '../../../model/queue.ts'
+import type { QueueNames } from '../../sql/queue-names.ts'
 import type { Stage } from '../../sql/stages.ts'
 import type { Connection, Queryable, Value } from './connection.ts'
 import { JobRows } from './job-rows.ts'
 import { Lanes } from './lanes.ts'
-import type { QueueNames } from './queue-names.ts'
 import {
   COUNT_COLUMNS,
   QUEUE_COLUMNS,

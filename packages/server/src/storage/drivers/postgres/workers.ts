@@ -1,7 +1,7 @@
 import type { Instant } from '../../../lib/time.ts'
 import type { WorkerInfo } from '../../../model/worker.ts'
 import type { Sighting, WorkerStore } from '../../contract/workers.ts'
-import { Coalescer } from './coalescer.ts'
+import { Coalescer } from '../../sql/coalescer.ts'
 import type { Database } from './database.ts'
 import type { Transaction } from './transaction.ts'
 import { array, textArray } from './values.ts'

@@ -1,7 +1,8 @@
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
+import { isCondition } from '../../sql/conditions.ts'
 import type { Connection } from './connection.ts'
 import type { Database } from './database.ts'
-import { isCondition, isConflict } from './errors.ts'
+import { isConflict } from './errors.ts'
 import type { Signals } from './signals.ts'
 import { Transaction } from './transaction.ts'
 

@@ -28,17 +28,26 @@ export class MysqlServer {
   readonly #settings: readonly string[]
   #process: ChildProcess | null = null
 
-  private constructor(settings: readonly string[]) {
+  private constructor(settings: readonly string[], onDisk: boolean) {
     this.#settings = settings
-    this.#directory = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'octoflow-mysql-'))
+    this.#directory = mkdtempSync(join(!onDisk && existsSync(MEMORY) ? MEMORY : tmpdir(), 'octoflow-mysql-'))
     // For the other user on his way to the data.
     chmodSync(this.#directory, 0o777)
   }
 
-  /** @param settings as on the command line: `--innodb-flush-method=nosync`. */
-  static async start({ settings = [] }: { readonly settings?: readonly string[] } = {}): Promise<MysqlServer> {
+  /**
+   * @param settings as on the command line: `--innodb-flush-method=nosync`.
+   * @param onDisk even where there is a disk in memory.
+   */
+  static async start({
+    settings = [],
+    onDisk = false,
+  }: {
+    readonly settings?: readonly string[]
+    readonly onDisk?: boolean
+  } = {}): Promise<MysqlServer> {
     if (!hasMariadb()) throw new Error(`MariaDB is not installed: ${INSTALL}`)
-    const server = new MysqlServer(settings)
+    const server = new MysqlServer(settings, onDisk)
     server.#initialize()
     await server.start()
     return server

@@ -1,12 +1,9 @@
 import type { Duration, Instant } from '../../../lib/time.ts'
-import type { Labels } from '../../../model/job.ts'
-import { type QueueSettings, retryPolicy } from '../../../model/queue.ts'
+import type { QueueSettings } from '../../../model/queue.ts'
 import { deadlineOf } from '../../../model/settle.ts'
-import type { Claim, ClaimedJob } from '../../contract/leases.ts'
-import { CHARACTERS_AT_ONCE } from '../../contract/page.ts'
-import { type Meta, parseMeta } from '../../sql/meta.ts'
-import { parseOptions } from '../../sql/options.ts'
+import type { Claim } from '../../contract/leases.ts'
 import { Stage } from '../../sql/stages.ts'
+import { type ClaimCall, type Content, type Contents, type PickedRecord, type Share, Takers } from './claimed.ts'
 import { QUEUE_COLUMNS, type QueueRecord, reviewOf } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
@@ -15,14 +12,6 @@ const PROMOTE_AT_ONCE = 1_000
 
 /** Jobs that claims hold back, because a new limit keeps them from starting, before they are answered with what there is. */
 const HOLD_AT_ONCE = 500
-
-/** One of those who claim from a queue together. */
-export interface ClaimCall {
-  readonly now: Instant
-  readonly worker: string
-  readonly limit: number
-  readonly lease: Duration
-}
 
 /** What one transaction takes. */
 interface Round {
@@ -60,7 +49,7 @@ export async function claim(
       promoted = true
     } else {
       if (alone && !isLimited(round.settings)) limited.delete(queue)
-      takers.give(round, await round.contents)
+      if (round.settings !== null) takers.give(round.jobs, round.settings, await round.contents)
       held += round.held
       if (round.held === 0 || takers.wanted === 0) return takers.claims(round.nextAt)
       if (held >= HOLD_AT_ONCE) return takers.claims(takers.now)
@@ -70,72 +59,6 @@ export async function claim(
 
 const isLimited = (settings: QueueSettings | null): boolean =>
   settings !== null && (settings.concurrency !== null || settings.rateLimit !== null)
-
-/** Those who claim together, and what each has got so far. */
-class Takers {
-  readonly now: Instant
-  readonly #calls: readonly ClaimCall[]
-  readonly #jobs: ClaimedJob[][]
-  readonly #characters: number[]
-
-  constructor(calls: readonly ClaimCall[]) {
-    this.now = Math.max(...calls.map(({ now }) => now))
-    this.#calls = calls
-    this.#jobs = calls.map(() => [])
-    this.#characters = calls.map(() => 0)
-  }
-
-  get wanted(): number {
-    return this.#calls.reduce((sum, _, taker) => sum + this.#left(taker), 0)
-  }
-
-  /** Shares jobs out in order. What is more than the answers can carry is left out. */
-  share(jobs: readonly PickedRecord[]): Share[] {
-    const shares: Share[] = []
-    let taker = 0
-    let left = this.#left(0)
-    let characters = this.#characters[0]!
-    for (const job of jobs) {
-      while (left === 0 || characters >= CHARACTERS_AT_ONCE) {
-        if (++taker === this.#calls.length) return shares
-        left = this.#left(taker)
-        characters = this.#characters[taker]!
-      }
-      left--
-      characters += job[10] ?? 0
-      const { worker, lease } = this.#calls[taker]!
-      shares.push({ taker, worker, until: this.now + lease, job })
-    }
-    return shares
-  }
-
-  give({ jobs, settings }: Round, contents: Contents): void {
-    for (const { taker, until, job } of jobs) {
-      const claimed = new Claimed(job, contents.get(job[0]), settings!, this.now, until)
-      this.#jobs[taker]!.push(claimed)
-      this.#characters[taker]! += claimed.payload.length
-    }
-  }
-
-  claims(nextAt: Instant | null): Claim[] {
-    return this.#calls.map(({ limit }, index) => {
-      const jobs = this.#jobs[index]!
-      return { jobs, nextAt: jobs.length < limit ? nextAt : null }
-    })
-  }
-
-  #left(taker: number): number {
-    return this.#characters[taker]! >= CHARACTERS_AT_ONCE ? 0 : this.#calls[taker]!.limit - this.#jobs[taker]!.length
-  }
-}
-
-/** A job, and who gets it. */
-interface Share {
-  readonly taker: number
-  readonly worker: string
-  readonly until: Instant
-  readonly job: PickedRecord
-}
 
 /** Takes what is ready, or says what is to be done before. @param alone whether the queue is locked, as its limits need it. */
 async function take(
@@ -252,7 +175,7 @@ async function startShares(
     }
   }
   if (held.length > 0) transaction.send(HOLD, held)
-  for (const of of Map.groupBy(started, ({ taker }) => taker).values()) {
+  for (const of of Map.groupBy(started, ({ worker, until }) => `${until} ${worker}`).values()) {
     const { worker, until } = of[0]!
     const ids = of.map(({ job }) => job[0])
     transaction.send(START, now, worker, now, GRACE, until, now, GRACE, until, ids)
@@ -304,73 +227,6 @@ async function nextTry(
   return known.length === 0 ? null : Math.min(...known)
 }
 
-/** A ready job that is locked, as it was before it is started. */
-type PickedRecord = readonly [
-  id: number,
-  attempt: number,
-  fence: number,
-  priority: number,
-  createdAt: Instant,
-  runAt: Instant,
-  key: string | null,
-  timeout: Duration | null,
-  maxAttempts: number | null,
-  options: string | null,
-  size: number | null,
-  meta: string | null,
-  body: string | null,
-  revised: number,
-]
-
-/** What stands apart from a job's row: its body, what a retry put in its place, or both. */
-interface Content {
-  readonly meta: string | null
-  readonly body: string | null
-  readonly payload: string | null
-}
-
-type Contents = ReadonlyMap<number, Content>
-
-/** A class, for a claim makes hundreds of them: their request is parsed for those alone who ask. */
-class Claimed implements ClaimedJob {
-  readonly id: number
-  readonly fence: number
-  readonly leaseUntil: Instant
-  readonly attempt: number
-  readonly maxAttempts: number
-  readonly priority: number
-  readonly createdAt: Instant
-  readonly runAt: Instant
-  readonly timeout: Duration | null
-  readonly concurrencyKey: string | null
-  readonly labels: Labels
-  readonly payload: string
-  readonly #meta: string | null
-
-  constructor(job: PickedRecord, content: Content | undefined, settings: QueueSettings, now: Instant, until: Instant) {
-    const timeout = job[7]
-    this.id = job[0]
-    this.attempt = job[1] + 1
-    this.fence = job[2] + 1
-    this.priority = job[3]
-    this.createdAt = job[4]
-    this.runAt = job[5]
-    this.concurrencyKey = job[6]
-    this.timeout = timeout
-    this.leaseUntil = timeout === null ? until : Math.min(until, deadlineOf(now, timeout))
-    this.maxAttempts = retryPolicy({ maxAttempts: job[8], backoff: null }, settings).maxAttempts
-    this.labels = parseOptions(job[9]).labels ?? NO_LABELS
-    this.#meta = job[12] === null ? content!.meta : job[11]
-    this.payload = content?.payload ?? job[12] ?? content!.body!
-  }
-
-  get request(): Meta {
-    return parseMeta(this.#meta)
-  }
-}
-
-const NO_LABELS: Labels = Object.freeze({})
-
 /** What `deadlineOf` adds to a time-out. */
 const GRACE: Duration = deadlineOf(0, 0)
 
@@ -381,7 +237,7 @@ const PICK = `SELECT id, attempt, fence, priority, received_at, run_at, concurre
   WHERE queue_id = ? AND stage = 0 ORDER BY place, id LIMIT ? FOR UPDATE SKIP LOCKED`
 
 // Without a time-out `? + timeout + ?` is NULL.
-const START = `UPDATE octoflow_requests SET stage = 3, attempt = attempt + 1, fence = fence + 1, status_label = NULL,
+const START = `UPDATE octoflow_requests FORCE INDEX (PRIMARY) SET stage = 3, attempt = attempt + 1, fence = fence + 1, status_label = NULL,
     progress = NULL, started_at = ?, worker = ?, deadline = ? + timeout + ?,
     lease_until = LEAST(?, COALESCE(? + timeout + ?, ?))
   WHERE id IN (?)`
@@ -390,12 +246,12 @@ const SELECT_BODIES = 'SELECT id, meta, body FROM octoflow_bodies WHERE id IN (?
 
 const SELECT_PAYLOADS = 'SELECT job_id, body FROM octoflow_payloads WHERE job_id IN (?)'
 
-const HOLD = 'UPDATE octoflow_requests SET stage = 2 WHERE id IN (?)'
+const HOLD = 'UPDATE octoflow_requests FORCE INDEX (PRIMARY) SET stage = 2 WHERE id IN (?)'
 
-const LOCK_DUE = `SELECT id, concurrency_key FROM octoflow_requests FORCE INDEX (octoflow_requests_timed)
-  WHERE timer = ? AND due_at <= ? ORDER BY due_at LIMIT ? FOR UPDATE SKIP LOCKED`
+const LOCK_DUE = `SELECT id, concurrency_key FROM octoflow_requests FORCE INDEX (octoflow_requests_due)
+  WHERE due_queue = ? AND due_at <= ? ORDER BY due_at LIMIT ? FOR UPDATE SKIP LOCKED`
 
-const PROMOTE = 'UPDATE octoflow_requests SET stage = IF(concurrency_key IS NULL, 0, 2) WHERE id IN (?)'
+const PROMOTE = 'UPDATE octoflow_requests FORCE INDEX (PRIMARY) SET stage = IF(concurrency_key IS NULL, 0, 2) WHERE id IN (?)'
 
 const SHARE_QUEUE = `SELECT ${QUEUE_COLUMNS} FROM octoflow_queues q WHERE q.id = ? LOCK IN SHARE MODE`
 
@@ -403,8 +259,8 @@ const LOCK_QUEUE = `SELECT ${QUEUE_COLUMNS} FROM octoflow_queues q WHERE q.id = 
 
 const SUM_RUNNING = 'SELECT COALESCE(SUM(running), 0) FROM octoflow_counts WHERE queue_id = ?'
 
-const SELECT_NEXT_DUE = `SELECT due_at FROM octoflow_requests FORCE INDEX (octoflow_requests_timed)
-  WHERE timer = ? ORDER BY due_at LIMIT 1`
+const SELECT_NEXT_DUE = `SELECT due_at FROM octoflow_requests FORCE INDEX (octoflow_requests_due)
+  WHERE due_queue = ? ORDER BY due_at LIMIT 1`
 
 const SELECT_NEXT_WAKE = `SELECT wake_at FROM octoflow_lanes FORCE INDEX (octoflow_lanes_waking)
   WHERE queue_id = ? AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1`

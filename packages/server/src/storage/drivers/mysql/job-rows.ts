@@ -136,7 +136,8 @@ export class JobRows {
       else ids.push(job.id)
     }
     this.#changed.clear()
-    for (const [set, ids] of alike) this.#transaction.send(`UPDATE octoflow_requests SET ${set} WHERE ${format(BY_ID, [ids])}`)
+    for (const [set, ids] of alike)
+      this.#transaction.send(`UPDATE octoflow_requests FORCE INDEX (PRIMARY) SET ${set} WHERE ${format(BY_ID, [ids])}`)
   }
 
   /** Deletes requests with all that hangs on them. @returns those that there were. */

@@ -303,4 +303,4 @@ const SELECT_BEST_HELD = ofLane(Stage.held, 'ASC')
 const LOCK_FREE = `SELECT id FROM octoflow_requests FORCE INDEX (PRIMARY)
   WHERE id IN (?) AND stage = ? ORDER BY id FOR UPDATE SKIP LOCKED`
 
-const SHIFT = 'UPDATE octoflow_requests SET stage = ? WHERE id IN (?)'
+const SHIFT = 'UPDATE octoflow_requests FORCE INDEX (PRIMARY) SET stage = ? WHERE id IN (?)'

@@ -6,7 +6,8 @@ import type { Beat, BeatResult, Claim, LeaseStore, ReportResult } from '../../co
 import type { ItemResult, MovedJob } from '../../contract/storage.ts'
 import { Coalescer } from '../../sql/coalescer.ts'
 import { Stage, stateOf } from '../../sql/stages.ts'
-import { type ClaimCall, claim, lockQueue, noteStart, runningIn } from './claims.ts'
+import type { ClaimCall } from './claimed.ts'
+import { claim, lockQueue, noteStart, runningIn } from './claims.ts'
 import type { Database } from './database.ts'
 import type { JobRecord } from './job-rows.ts'
 import { settleJob, type TimedReport, takeReports } from './reports.ts'
@@ -71,7 +72,7 @@ export class MysqlLeases implements LeaseStore {
 
   rescue({ now, limit }: Params<'rescue'>): Promise<readonly MovedJob[]> {
     return this.#writer.write(async (transaction) => {
-      const expired = await transaction.rows<[number]>(SELECT_EXPIRED, now, limit)
+      const expired = await transaction.rows<[number]>(SELECT_EXPIRED, await busyQueues(transaction), now, limit)
       await transaction.jobs.lock(expired.map(([id]) => id))
       const jobs = expired.flatMap(([id]) => transaction.jobs.find(id) ?? []).filter((job) => hasExpired(job, now))
       const names = await transaction.names(jobs.map(({ queueId }) => queueId))
@@ -105,14 +106,17 @@ export class MysqlLeases implements LeaseStore {
   }
 
   grace({ until }: Params<'grace'>): Promise<void> {
-    return this.#writer.write((transaction) => transaction.send(EXTEND_ALL, until, until), { repeatable: true })
+    return this.#writer.write(
+      async (transaction) => transaction.send(EXTEND_ALL, until, await busyQueues(transaction), until),
+      { repeatable: true },
+    )
   }
 
   shift({ by }: Params<'shift'>): Promise<void> {
     return this.#writer.write(async (transaction) => {
       const timed = (await transaction.rows<[number]>(SELECT_TIMED_QUEUES)).map(([id]) => id)
-      transaction.send(SHIFT_LEASES, by, by)
-      transaction.send(SHIFT_RETRIES, by)
+      transaction.send(SHIFT_LEASES, by, by, await busyQueues(transaction))
+      transaction.send(SHIFT_RETRIES, by, timed)
       if (timed.length > 0) transaction.lanes.reviewAll(timed)
       for (const id of timed) transaction.change(id).nextTimeMoved = true
       await transaction.names(timed)
@@ -199,6 +203,10 @@ async function renewOnce(transaction: Transaction, beats: readonly TimedBeat[]):
 
 type LeaseRecord = readonly [id: number, fence: number, deadline: Instant | null, cancelRequested: number]
 
+/** The queues in which jobs run. */
+const busyQueues = async (transaction: Transaction): Promise<number[]> =>
+  (await transaction.rows<[number]>(SELECT_BUSY_QUEUES)).map(([id]) => id)
+
 const hasExpired = ({ stage, leaseUntil }: JobRecord, now: Instant): boolean =>
   stage === Stage.running && leaseUntil !== null && leaseUntil <= now
 
@@ -240,21 +248,24 @@ function leaseTo(transaction: Transaction, job: JobRecord, worker: string, now: 
 const SELECT_LIMITED = `SELECT q.id, q.concurrency IS NOT NULL OR q.rate_limit IS NOT NULL
   FROM octoflow_requests r JOIN octoflow_queues q ON q.id = r.queue_id WHERE r.id = ?`
 
-const SELECT_EXPIRED = `SELECT id FROM octoflow_requests FORCE INDEX (octoflow_requests_timed)
-  WHERE timer = 0 AND due_at <= ? ORDER BY due_at LIMIT ?`
+const SELECT_BUSY_QUEUES = 'SELECT queue_id FROM octoflow_counts GROUP BY queue_id HAVING SUM(running) > 0'
+
+const SELECT_EXPIRED = `SELECT id FROM octoflow_requests FORCE INDEX (octoflow_requests_staged)
+  WHERE queue_id IN (?) AND stage = 3 AND place <= ? ORDER BY place LIMIT ?`
 
 const LOCK_LEASES = `SELECT id, fence, deadline, cancel_requested FROM octoflow_requests FORCE INDEX (PRIMARY)
   WHERE id IN (?) AND stage = 3 ORDER BY id FOR UPDATE`
 
-const RENEW = 'UPDATE octoflow_requests SET lease_until = ? WHERE id IN (?)'
+const RENEW = 'UPDATE octoflow_requests FORCE INDEX (PRIMARY) SET lease_until = ? WHERE id IN (?)'
 
 const STORE_PROGRESS = 'UPDATE octoflow_requests SET progress = ? WHERE id = ?'
 
-const EXTEND_ALL = 'UPDATE octoflow_requests SET lease_until = ? WHERE timer = 0 AND due_at < ?'
+const EXTEND_ALL = 'UPDATE octoflow_requests SET lease_until = ? WHERE queue_id IN (?) AND stage = 3 AND place < ?'
 
-const SHIFT_LEASES = 'UPDATE octoflow_requests SET lease_until = lease_until + ?, deadline = deadline + ? WHERE timer = 0'
+const SHIFT_LEASES = `UPDATE octoflow_requests SET lease_until = lease_until + ?, deadline = deadline + ?
+  WHERE queue_id IN (?) AND stage = 3`
 
-const SHIFT_RETRIES = 'UPDATE octoflow_requests SET run_at = run_at + ? WHERE timer > 0 AND fence > 0'
+const SHIFT_RETRIES = 'UPDATE octoflow_requests SET run_at = run_at + ? WHERE due_queue IN (?) AND fence > 0'
 
 const SELECT_TIMED_QUEUES = `SELECT id FROM octoflow_queues q
   WHERE key_rate_limit IS NOT NULL OR (SELECT COALESCE(SUM(scheduled), 0) FROM octoflow_counts WHERE queue_id = q.id) > 0

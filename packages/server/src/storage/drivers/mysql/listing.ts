@@ -121,7 +121,9 @@ async function sourceOf(from: Queryable, filter: JobFilter, order: Order): Promi
     const sql = `SELECT id, size FROM octoflow_requests WHERE id ${beyond} ? ORDER BY id ${order} LIMIT ?`
     return (after, limit) => from.rows<Candidate>(sql, after, limit)
   }
-  const parts = ranges.map((range) => format(SELECT_RANGE, range))
+  const parts = ranges.map(({ queueId, stage, place }) =>
+    place === null ? format(SELECT_STAGE, [queueId, stage]) : format(SELECT_RANGE, [queueId, stage, place]),
+  )
   // Each range is read in the order of its index, no further than needed.
   return (after, limit) => {
     if (parts.length === 0) return Promise.resolve([])
@@ -133,8 +135,12 @@ async function sourceOf(from: Queryable, filter: JobFilter, order: Order): Promi
   }
 }
 
-/** A part of the index that is in order of id. */
-type Range = readonly [queueId: number, stage: Stage, place: number]
+/** A part of the index that is in order of id; without a place, all running jobs, as many as the workers have hands. */
+interface Range {
+  readonly queueId: number
+  readonly stage: Stage
+  readonly place: number | null
+}
 
 /** The ranges in which the jobs that a filter names stand; `all` where they are not worth merging. */
 async function rangesOf(from: Queryable, { queues, states }: JobFilter): Promise<readonly Range[] | 'all'> {
@@ -147,14 +153,15 @@ async function rangesOf(from: Queryable, { queues, states }: JobFilter): Promise
   const ranges = counted.flatMap(([queueId, ...counts]) =>
     wanted
       .filter((stage) => counts[stage]! > 0)
-      .flatMap((stage) => placesOf(stage).map((place): Range => [queueId, stage, place])),
+      .flatMap((stage) => placesOf(stage).map((place): Range => ({ queueId, stage, place }))),
   )
   return ranges.length > RANGES_AT_MOST ? 'all' : ranges
 }
 
 const PRIORITIES = Array.from({ length: LOWEST_PRIORITY + 1 }, (_, priority) => priority)
 
-const placesOf = (stage: Stage): readonly number[] => (stage < Stage.running ? PRIORITIES : [0])
+const placesOf = (stage: Stage): readonly (number | null)[] =>
+  stage < Stage.running ? PRIORITIES : [stage === Stage.running ? null : 0]
 
 function given(ids: readonly number[], order: Order): Source {
   const sorted = [...new Set(ids)].sort((a, b) => (order === 'asc' ? a - b : b - a))
@@ -169,6 +176,9 @@ function given(ids: readonly number[], order: Order): Source {
 
 const SELECT_RANGE = `SELECT id, size FROM octoflow_requests FORCE INDEX (octoflow_requests_staged)
   WHERE queue_id = ? AND stage = ? AND place = ?`
+
+const SELECT_STAGE = `SELECT id, size FROM octoflow_requests FORCE INDEX (octoflow_requests_staged)
+  WHERE queue_id = ? AND stage = ?`
 
 const SUMS = COUNT_COLUMNS.map((column) => `SUM(${column})`).join(', ')
 

@@ -233,7 +233,7 @@ const LOCK_RUNNING = `SELECT id, queue_id, fence, concurrency_key, started_at FR
 
 // What an outcome means takes the place of the client's own word for the job's status. The reason goes with a cancel that
 // came too late.
-const COMPLETE = `UPDATE octoflow_requests SET stage = 4, finished_at = ?, lease_until = NULL, cancel_requested = 0, reason = NULL,
+const COMPLETE = `UPDATE octoflow_requests FORCE INDEX (PRIMARY) SET stage = 4, finished_at = ?, lease_until = NULL, cancel_requested = 0, reason = NULL,
   status_label = NULL, handled = handled OR ? WHERE id IN (?)`
 
 export const STORE_RESULTS = `INSERT INTO octoflow_results (job_id, at, value) VALUES ?

@@ -122,4 +122,4 @@ const SELECT_REQUESTS = `SELECT r.id, r.received_at, IF(r.body IS NULL, b.meta, 
 const LOCK_REQUESTS = `SELECT id, queue_id, stage FROM octoflow_requests FORCE INDEX (PRIMARY)
   WHERE id IN (?) ORDER BY id FOR UPDATE`
 
-const SET_HANDLED = 'UPDATE octoflow_requests SET handled = ? WHERE id IN (?)'
+const SET_HANDLED = 'UPDATE octoflow_requests FORCE INDEX (PRIMARY) SET handled = ? WHERE id IN (?)'

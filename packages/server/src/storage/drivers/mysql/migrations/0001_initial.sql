@@ -84,16 +84,16 @@ CREATE TABLE IF NOT EXISTS octoflow_requests (
   reason           LONGTEXT,
   status_label     LONGTEXT,
   progress         LONGTEXT,     -- JSON: fraction, message
-  -- Claims read one stage in order of priority and id; of other stages than the pending ones lists want the order of id.
-  place            TINYINT GENERATED ALWAYS AS (IF(stage < 3, priority, 0)) STORED,
-  -- Whose time comes next: of a queue's scheduled jobs, or (as 0) of all leases.
-  timer            INT GENERATED ALWAYS AS (CASE stage WHEN 1 THEN queue_id WHEN 3 THEN 0 END) STORED,
-  due_at           BIGINT GENERATED ALWAYS AS (CASE stage WHEN 1 THEN run_at WHEN 3 THEN lease_until END) STORED,
+  -- What a stage is in order of: of priority and id while a job is pending, which claims want; of the end of its lease while it
+  -- runs; of id alone afterwards, which lists want.
+  place            BIGINT GENERATED ALWAYS AS (CASE WHEN stage < 3 THEN priority WHEN stage = 3 THEN lease_until ELSE 0 END) STORED,
+  due_queue        INT GENERATED ALWAYS AS (IF(stage = 1, queue_id, NULL)) STORED,
+  due_at           BIGINT GENERATED ALWAYS AS (IF(stage = 1, run_at, NULL)) STORED,
   lane_queue       INT GENERATED ALWAYS AS (IF(concurrency_key IS NULL OR stage > 3, NULL, queue_id)) STORED,
   lane_stage       TINYINT GENERATED ALWAYS AS (IF(concurrency_key IS NULL OR stage > 3, NULL, stage)) STORED,
   unique_queue     INT GENERATED ALWAYS AS (IF(unique_key IS NULL OR stage > 3, NULL, queue_id)) STORED,
   KEY octoflow_requests_staged (queue_id, stage, place, id),
-  KEY octoflow_requests_timed (timer, due_at, id),
+  KEY octoflow_requests_due (due_queue, due_at, id),
   KEY octoflow_requests_keyed (lane_queue, concurrency_key, lane_stage, priority, id),
   UNIQUE KEY octoflow_requests_unique (unique_queue, unique_key)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = {collation};

@@ -11,6 +11,7 @@ import { capture } from './suites/capture.ts'
 import { engine } from './suites/engine.ts'
 import { footprint } from './suites/footprint.ts'
 import { latency } from './suites/latency.ts'
+import { mysql } from './suites/mysql.ts'
 import { postgres } from './suites/postgres.ts'
 import { remote } from './suites/remote.ts'
 
@@ -28,6 +29,7 @@ const SUITES: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   postgres,
   latency,
   footprint,
+  mysql,
 }
 
 const args = process.argv.slice(2)

@@ -232,7 +232,7 @@ failing(
   async ({ open }) => {
     const storage = open()
     await storage.migrations.migrate({ now: NOW })
-    const large = newRequest({ body: JSON.stringify('x'.repeat(2_000_000)) })
+    const large = newRequest({ body: JSON.stringify('x'.repeat(5_000_000)) })
     const answers = await Promise.allSettled([
       submit(storage),
       storage.requests.submit({ now: NOW, items: [large] }),
@@ -243,6 +243,14 @@ failing(
       ['served', 'database_packet_too_large', 'served'],
     )
     assert.equal((await countsOf(storage)).ready, 2)
+  },
+  ['--max-allowed-packet=4M'],
+)
+
+failing(
+  'A server that takes no packets of a useful size is refused with the reason.',
+  async ({ open }) => {
+    await assert.rejects(open().migrations.migrate({ now: NOW }), { code: 'database_refused', message: /max_allowed_packet/ })
   },
   ['--max-allowed-packet=1M'],
 )

@@ -29,7 +29,7 @@ const CONNECT_TIMEOUT_MS = 5_000
 /** Slots are tried in order, so the most there may be of them is what is tried in vain. */
 const SLOTS_AT_MOST = 4_096
 
-/** Statements travel together up to so many characters; far below what any server takes. */
+/** Statements travel together up to so many characters, which is less than the server takes; see `checkServer`. */
 const PACKET_CHARACTERS = 1_000_000
 
 /** What a packet has besides its statements. */
@@ -220,6 +220,6 @@ async function takeSlot(client: Client): Promise<number> {
   throw new OctoflowError('storage_unavailable')
 }
 
-const SELECT_SERVER = `SELECT @@version, @@version_comment, @@innodb_flush_log_at_trx_commit, @@max_allowed_packet, DATABASE()`
+const SELECT_SERVER = `SELECT @@version, @@version_comment, @@innodb_flush_log_at_trx_commit, @@max_allowed_packet`
 
 const TAKE_SLOT = `SELECT GET_LOCK(CONCAT('octoflow ', MD5(DATABASE()), ' ', ?), 0)`

@@ -14,9 +14,12 @@ export interface Server {
 /** The oldest that know `SKIP LOCKED`, and all else that is asked of them. */
 const OLDEST = { mariadb: [10, 6], mysql: [8, 0] } as const
 
-/** @throws `database_refused` for a server that is too old, or where no database is named. */
+/** What travels together comes to a million characters, of three bytes at most. */
+const LEAST_PACKET_BYTES = 4 * 2 ** 20
+
+/** @throws `database_refused` for a server that is too old or takes too little at once. */
 export function checkServer([row]: readonly [readonly unknown[]]): Server {
-  const [version, comment, flush, packetBytes, database] = row as [string, string, number, number, string | null]
+  const [version, comment, flush, packetBytes] = row as [string, string, number, number]
   const mariadb = /mariadb/i.test(`${version} ${comment}`)
   const [major = 0, minor = 0] = version
     .replace(/^5\.5\.5-/, '')
@@ -27,7 +30,10 @@ export function checkServer([row]: readonly [readonly unknown[]]): Server {
     throw new OctoflowError('database_refused', {
       reason: `it is ${mariadb ? 'MariaDB' : 'MySQL'} ${version}, and MariaDB 10.6 or MySQL 8.0 is the oldest that will do`,
     })
-  if (database === null) throw new OctoflowError('database_refused', { reason: 'the database URL names no database' })
+  if (packetBytes < LEAST_PACKET_BYTES)
+    throw new OctoflowError('database_refused', {
+      reason: `its max_allowed_packet is ${packetBytes} bytes, and ${LEAST_PACKET_BYTES} is the least that will do`,
+    })
   return { mariadb, durable: flush === 1, packetBytes, collation: mariadb ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin' }
 }
 

@@ -1,7 +1,6 @@
-import { execFileSync } from 'node:child_process'
-import { cpus, release, totalmem } from 'node:os'
 import type { StormCounts } from '../crash/support/storm.ts'
 import type { Measurement } from './growth.ts'
+import { circumstances, number, table, today, verdict } from './markdown.ts'
 import type { SoakOptions } from './options.ts'
 
 export interface Outcome {
@@ -31,7 +30,6 @@ const LABELS: Readonly<Partial<Record<keyof StormCounts, string>>> = {
 
 /** The results as Markdown. */
 export function report({ options, minutes, rounds, measured, witnessed, failures }: Outcome): string {
-  const [processor] = cpus()
   const first = measured[1] ?? measured[0]
   const last = measured.at(-1)
   const growthRow = (what: string, of: (at: Measurement) => string): string[] => [
@@ -43,10 +41,9 @@ export function report({ options, minutes, rounds, measured, witnessed, failures
 
 Made by \`npm run soak -- --minutes ${options.minutes} --kills ${options.kills} --seed ${options.seed}\` on ${today()}.
 
-${failures.length === 0 ? 'Every promise was kept.' : `**It failed:**\n\n${failures.map((line) => `- ${line}`).join('\n')}`}
+${verdict(failures)}
 
-- ${cpus().length} × ${processor?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}
-- Node ${process.versions.node}, SQLite ${process.versions.sqlite}, commit ${commit()}
+${circumstances(`SQLite ${process.versions.sqlite}`)}
 
 A server on one data directory and four workers with four slots each are killed with SIGKILL at random moments, while six
 clients submit to the capture and the native API. After each round all jobs have to come to an end, and what was promised is
@@ -82,25 +79,3 @@ const sums = (rounds: readonly StormCounts[]): string[][] =>
 
 const most = (rounds: readonly StormCounts[], name: keyof StormCounts): number =>
   Math.max(0, ...rounds.map((round) => round[name]))
-
-/** A Markdown table as the formatter would have it: the first row is its head, all columns but the first are of numbers. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(3, ...rows.map((row) => row[column]!.length)))
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join(' | ')} |`
-  const rule = widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`))
-  const [head, ...body] = rows
-  return [head!, rule, ...body].map(line).join('\n')
-}
-
-const number = (value: number): string => value.toLocaleString('en')
-
-const today = (): string => new Date().toISOString().slice(0, 10)
-
-function commit(): string {
-  try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
-  } catch {
-    return 'unknown'
-  }
-}

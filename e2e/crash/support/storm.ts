@@ -85,13 +85,13 @@ export async function storm(site: Site, { seed, kills, calmEvery, journal }: Sto
   for (const submitter of submitters) submitter.stop()
   harassment.abort()
   await Promise.all([submitting, harassing])
-  await settled(site)
+  await settled(site.client, GRACE_SECONDS + RESCUE_SECONDS + TAIL_SECONDS)
   const settledSeconds = (performance.now() - lastStart) / 1_000
   await crew.dismiss()
 
   const attempts = readJournal(journal, crew.killedAt)
   const wanted = submitters.flatMap((submitter) => submitter.wanted)
-  const { jobs } = await verify({ client: site.client, wanted, attempts, journalEpoch })
+  const jobs = await verify({ client: site.client, wanted, attempts, journalEpoch })
   const inVain = doneInVain(attempts)
   const careless = inVain.filter(({ worker }) => !crew.killedAt.has(worker))
   assert.deepEqual(careless, [], 'what was done by a worker that lived to report it is not done again')
@@ -99,7 +99,7 @@ export async function storm(site: Site, { seed, kills, calmEvery, journal }: Sto
     serverKills: kills,
     workerKills: crew.killedAt.size,
     wanted: wanted.length,
-    jobs,
+    jobs: jobs.length,
     lostAnswers: sum(submitters, ({ lostAnswers }) => lostAnswers),
     retries: sum(submitters, ({ retries }) => retries),
     attempts: attempts.length,
@@ -144,14 +144,13 @@ async function killServers(site: Site, random: Random, kills: number, calmEvery:
 }
 
 /** Resolves when no job is pending or running any more. */
-async function settled(site: Site): Promise<void> {
-  const seconds = GRACE_SECONDS + RESCUE_SECONDS + TAIL_SECONDS
+export async function settled(client: Client, withinSeconds: number): Promise<void> {
   await until(
     async () => {
-      const counts = await readCounts(site.client)
+      const counts = await readCounts(client)
       return [...counts.values()].every(({ pending, running }) => pending + running === 0)
     },
-    { what: 'all jobs have come to an end', withinSeconds: seconds, everyMs: 100 },
+    { what: 'all jobs have come to an end', withinSeconds, everyMs: 100 },
   )
 }
 

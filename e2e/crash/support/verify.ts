@@ -13,8 +13,11 @@ export interface Evidence {
   readonly journalEpoch: number
 }
 
-/** @throws with the jobs for which a promise was broken. */
-export async function verify(evidence: Evidence): Promise<{ readonly jobs: number }> {
+/**
+ * @returns all jobs.
+ * @throws with the jobs for which a promise was broken.
+ */
+export async function verify(evidence: Evidence): Promise<readonly FoundJob[]> {
   const { client, wanted, attempts } = evidence
   const jobs = await readJobs(client)
   assertAcknowledged(wanted, jobs, await readMarkers(client))
@@ -24,7 +27,7 @@ export async function verify(evidence: Evidence): Promise<{ readonly jobs: numbe
   assertNeverAtOnce(attempts)
   assertNotTooEarly(evidence, jobs)
   await assertLastAttemptCounts(client, jobs, attempts)
-  return { jobs: jobs.length }
+  return jobs
 }
 
 function none<Item>(what: string, items: readonly Item[]): void {
@@ -150,6 +153,8 @@ async function assertLastAttemptCounts(client: Client, jobs: readonly FoundJob[]
   )
   for (const { id } of completed) {
     const last = byJob.get(id)?.at(-1)
+    const completions = details.get(id)!.attempts.filter(({ outcome }) => outcome === 'completed')
+    assert.equal(completions.length, 1, `the job ${id} was completed once`)
     assert.equal(details.get(id)!.result?.run, last?.run, `the job ${id} was completed by the last attempt that began`)
     assert.equal(last!.conclusion, 'done', `the attempt that completed the job ${id} was done`)
   }

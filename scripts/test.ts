@@ -16,7 +16,7 @@ const SLOW = ['packages/server/test/drivers/{postgres,mysql,mongodb}*.test.ts']
 const ALL = [...PACKAGES, 'e2e/**/*.test.ts', 'examples/**/*.test.ts']
 
 /** Longer than the slowest file takes on a slow machine; a file that hangs fails rather than holding everything up. */
-const FILE_TIMEOUT_MS = 10 * 60_000
+const FILE_TIMEOUT_MS = 20 * 60_000
 
 const files = testFiles(process.argv.slice(2))
 if (files.length === 0) {

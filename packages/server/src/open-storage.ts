@@ -30,6 +30,10 @@ export async function openStorage({ driver, url }: Database, { exclusive, onErro
       const { openMysql } = await import('./storage/drivers/mysql/index.ts')
       return openMysql({ url, onError })
     }
+    case 'mongodb': {
+      const { openMongodb } = await import('./storage/drivers/mongodb/index.ts')
+      return openMongodb({ url })
+    }
     default:
       throw new OctoflowError('database_unsupported', { url: `${driver}://…` })
   }

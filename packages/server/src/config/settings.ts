@@ -119,8 +119,7 @@ export const settings = {
       unset: 'octoflow.db in the data directory',
       env: ['DATABASE_URL', 'DATABASE_URI'],
       flag: '--database-url',
-      description:
-        'The database. A relative path of a SQLite file begins at the data directory. This version runs on SQLite only.',
+      description: 'The database. A relative path of a SQLite file begins at the data directory.',
     }),
   },
   security: {

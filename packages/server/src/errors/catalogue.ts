@@ -295,13 +295,13 @@ export const catalogue = {
     status: 500,
     retryable: false,
     message: 'There is no storage driver for "{url}".',
-    hint: 'Use postgres://user:password@host/database or sqlite:///path/to/file.db, or leave the database URL out for the embedded database in the data directory.',
+    hint: 'Use postgres://, mysql:// or mongodb:// followed by user:password@host/database, or sqlite:///path/to/file.db, or leave the database URL out for the embedded database in the data directory.',
   },
   database_refused: {
     status: 500,
     retryable: false,
     message: 'The database refuses to work for Octoflow: {reason}.',
-    hint: 'Compare user, password and database in the database URL with what the database server knows; the user needs the right to create tables in its schema.',
+    hint: 'Compare user, password and database in the database URL with what the database server knows; the user needs the right to create tables in its schema, or collections.',
   },
   data_directory_unusable: {
     status: 500,

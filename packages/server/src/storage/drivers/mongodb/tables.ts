@@ -1,0 +1,98 @@
+import type { Change } from './changes.ts'
+import type { Connection } from './connection.ts'
+import { Table } from './table.ts'
+
+/** What hangs on documents of other collections. */
+type Dependent = 'texts' | 'attempts' | 'events'
+
+/** All collections, as the writer sees them. */
+export class Tables {
+  readonly requests: Table<'requests'>
+  readonly texts: Table<'texts'>
+  readonly attempts: Table<'attempts'>
+  readonly events: Table<'events'>
+  readonly queues: Table<'queues'>
+  readonly lanes: Table<'lanes'>
+  readonly stats: Table<'stats'>
+  readonly idempotency: Table<'idempotency'>
+  readonly workers: Table<'workers'>
+  readonly operations: Table<'operations'>
+  readonly keys: Table<'keys'>
+  readonly leader: Table<'leader'>
+  readonly sweeps: Table<'sweeps'>
+  readonly transfer: Table<'transfer'>
+  #dropped: { readonly table: Dependent; readonly field: string; readonly values: readonly (string | number)[] }[] = []
+
+  constructor(connection: Connection) {
+    this.requests = new Table('requests', connection)
+    this.texts = new Table('texts', connection)
+    this.attempts = new Table('attempts', connection)
+    this.events = new Table('events', connection)
+    this.queues = new Table('queues', connection)
+    this.lanes = new Table('lanes', connection)
+    this.stats = new Table('stats', connection)
+    this.idempotency = new Table('idempotency', connection)
+    this.workers = new Table('workers', connection)
+    this.operations = new Table('operations', connection)
+    this.keys = new Table('keys', connection)
+    this.leader = new Table('leader', connection)
+    this.sweeps = new Table('sweeps', connection)
+    this.transfer = new Table('transfer', connection)
+  }
+
+  /** Deletes what hangs on documents that the transaction changes or deletes: those whose `field` has one of the values. */
+  drop(table: Dependent, field: string, values: readonly (string | number)[]): void {
+    if (values.length > 0) this.#dropped.push({ table, field, values })
+  }
+
+  changes(): Change[] {
+    return [
+      ...this.#all().flatMap((table) => table.changes()),
+      ...[...Map.groupBy(this.#dropped, ({ table, field }) => `${table}.${field}`).values()].map((same) => {
+        const { table, field } = same[0]!
+        return { kind: 'drop', table, field, values: same.flatMap(({ values }) => values) } as const
+      }),
+    ]
+  }
+
+  commit(): void {
+    for (const table of this.#all()) table.commit()
+    this.#dropped = []
+  }
+
+  rollback(): void {
+    for (const table of this.#all()) table.rollback()
+    this.#dropped = []
+  }
+
+  /** Takes over what other servers have committed. */
+  adopt(changes: readonly Change[]): void {
+    for (const change of changes) this[change.table].adopt(change)
+  }
+
+  forget(): void {
+    this.rollback()
+    for (const table of this.#all()) table.forget()
+  }
+
+  #all(): readonly { changes(): Change[]; commit(): void; rollback(): void; forget(): void }[] {
+    const { requests, texts, attempts, events, queues, lanes, stats, idempotency, workers, operations, keys } = this
+    const { leader, sweeps, transfer } = this
+    return [
+      requests,
+      texts,
+      attempts,
+      events,
+      queues,
+      lanes,
+      stats,
+      idempotency,
+      workers,
+      operations,
+      keys,
+      leader,
+      sweeps,
+      transfer,
+    ]
+  }
+}

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type Db, type Document, MongoClient } from 'mongodb'
+import type { Storage } from '../../src/storage/contract/storage.ts'
+import { apply } from '../../src/storage/drivers/mongodb/changes.ts'
+import { Connection } from '../../src/storage/drivers/mongodb/connection.ts'
+import { openMongodb } from '../../src/storage/drivers/mongodb/index.ts'
+import { NOW, newRequest, QUEUE } from '../conformance/harness.ts'
+import { Ferretdb } from './ferretdb.ts'
+import { freshDatabase, SKIPPED } from './mongodb-storage.ts'
+
+/** A database, with a client that sees all of it. */
+class Site implements AsyncDisposable {
+  readonly url: string
+  readonly #client: MongoClient
+  readonly #opened: Storage[] = []
+
+  private constructor(url: string) {
+    this.url = url
+    this.#client = new MongoClient(url, { retryWrites: false })
+  }
+
+  static async make(): Promise<Site> {
+    return new Site(await freshDatabase())
+  }
+
+  get db(): Db {
+    return this.#client.db()
+  }
+
+  async open(): Promise<Storage> {
+    const storage = openMongodb({ url: this.url })
+    this.#opened.push(storage)
+    await storage.migrations.migrate({ now: NOW })
+    return storage
+  }
+
+  collection(name: string) {
+    return this.db.collection<Document & { _id: string | number }>(`octoflow_${name}`)
+  }
+
+  /** The entry of the last commit. */
+  async lastCommit(): Promise<Document & { readonly number: number }> {
+    const entries = await this.collection('journal').find({}).sort({ _id: -1 }).toArray()
+    const last = entries.find(({ changes }) => changes !== undefined)!
+    return { ...last, number: Number.parseInt(String(last._id), 10) }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const storage of this.#opened) await storage.close()
+    await this.#client.close()
+  }
+}
+
+const submit = async (storage: Storage): Promise<number> =>
+  (await storage.requests.submit({ now: NOW, items: [newRequest()] }))[0]!.id
+
+const entry = (number: number): string => String(number).padStart(16, '0')
+
+describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 }, () => {
+  test('what a crashed server had committed is carried out by the next one', async () => {
+    await using site = await Site.make()
+    const storage = await site.open()
+    const id = await submit(storage)
+    await storage.close()
+    const { number, sequences } = await site.lastCommit()
+    const request = await site.collection('requests').findOne({ _id: id })
+    await site.collection('journal').insertOne({
+      _id: entry(number + 1),
+      by: 'a server that crashed',
+      token: 'its token',
+      sequences: { ...sequences, request: id + 2 },
+      changes: JSON.stringify([{ kind: 'insert', table: 'requests', documents: [{ ...request, _id: id + 1 }] }]),
+    })
+    const next = await site.open()
+    assert.equal(await submit(next), id + 2)
+    assert.equal((await next.jobs.find({ ids: [id, id + 1, id + 2] })).length, 3)
+  })
+
+  test('a turn that a crashed server took keeps the others waiting for seconds only', async () => {
+    await using site = await Site.make()
+    const storage = await site.open()
+    const id = await submit(storage)
+    const { number } = await site.lastCommit()
+    await site.collection('journal').insertOne({ _id: entry(number + 1), by: 'a server that crashed', token: 't', turn: true })
+    assert.equal(await submit(storage), id + 1)
+    assert.equal(await submit(storage), id + 2)
+  })
+
+  test('a late write of a server that was stopped half-way neither takes anything back nor brings it back', async () => {
+    await using site = await Site.make()
+    const storage = await site.open()
+    const kept = await submit(storage)
+    const deleted = await submit(storage)
+    const { number } = await site.lastCommit()
+    const documents = (await site.collection('requests').find({}).toArray()).map(({ commit, ...document }) => document)
+    await storage.requests.setHandled({ ids: [kept], handled: true })
+    await storage.requests.delete({ now: NOW, ids: [deleted] })
+
+    const late = new Connection(site.url)
+    await apply(late, number, [
+      { kind: 'insert', table: 'requests', documents },
+      { kind: 'put', table: 'requests', documents },
+      { kind: 'update', table: 'requests', ids: [kept, deleted], fields: { handled: null, stage: 3 } },
+    ])
+    await late.close()
+    assert.deepEqual(
+      (await storage.requests.find({ ids: [kept, deleted] })).map(({ id, handled }) => ({ id, handled })),
+      [{ id: kept, handled: true }],
+    )
+    assert.deepEqual(
+      (await storage.jobs.find({ ids: [kept, deleted] })).map(({ state }) => state),
+      ['pending'],
+    )
+  })
+
+  test('a server that was away for long goes on where the others are', async (t) => {
+    await using site = await Site.make()
+    const [away, busy] = [await site.open(), await site.open()]
+    const ids = [await submit(away)]
+    for (let n = 0; n < 70; n++) ids.push(await submit(busy))
+    // What the other server does when the entries are ten seconds old.
+    const { number } = await site.lastCommit()
+    await site.collection('journal').deleteMany({ _id: { $lt: entry(number - 64) } })
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 60_000 })
+    ids.push(await submit(away), await submit(busy), await submit(away))
+    assert.equal(new Set(ids).size, 74)
+    assert.equal((await away.jobs.find({ ids })).length, 74)
+    assert.equal((await away.queues.find({ names: [QUEUE] }))[0]?.counts.ready, 74)
+  })
+
+  test('a commit may be carried out twice', async () => {
+    await using site = await Site.make()
+    const storage = await site.open()
+    const ids = [await submit(storage), await submit(storage)]
+    const { number, changes } = await site.lastCommit()
+    const before = await site.collection('requests').find({}).toArray()
+    const again = new Connection(site.url)
+    await apply(again, number, JSON.parse(changes))
+    await again.close()
+    assert.deepEqual(await site.collection('requests').find({}).toArray(), before)
+    assert.equal((await storage.queues.find({ names: [QUEUE] }))[0]?.counts.ready, ids.length)
+  })
+
+  test('a commit larger than a document may be is stored whole', async () => {
+    await using site = await Site.make()
+    const storage = await site.open()
+    const body = JSON.stringify('é🐙'.repeat(2 ** 21))
+    const items = [newRequest({ body }), newRequest(), newRequest({ body })]
+    const ids = (await storage.requests.submit({ now: NOW, items })).map(({ id }) => id)
+    const stored = await storage.requests.find({ ids })
+    assert.ok(stored.every((request, index) => request.body === items[index]!.body))
+    assert.equal(await site.collection('parts').countDocuments(), 0, 'nothing is left of the way there')
+  })
+
+  test('a schema that a later version wrote is refused', async () => {
+    await using site = await Site.make()
+    const storage = await site.open()
+    const { latest } = await storage.migrations.status()
+    await site.collection('schema').insertOne({ _id: latest + 1, name: 'from the future' })
+    await assert.rejects(storage.migrations.migrate({ now: NOW }), { code: 'schema_newer' })
+  })
+
+  test('without a server a verb is refused in seconds, and nobody is told that it was served', async () => {
+    const server = await Ferretdb.start()
+    const storage = openMongodb({ url: `${server.url}gone` })
+    await storage.migrations.migrate({ now: NOW })
+    await submit(storage)
+    await server[Symbol.asyncDispose]()
+    for (const call of [() => submit(storage), () => storage.jobs.find({ ids: [1] }), () => storage.upkeep.check()])
+      await assert.rejects(call, ({ code }: { readonly code: string }) =>
+        /^storage_(?:unavailable|outcome_unknown)$/.test(code),
+      )
+    await storage.close()
+  })
+})

@@ -13,6 +13,8 @@ import { spec } from 'node:test/reporters'
 const PACKAGES = ['packages/*/test/**/*.test.ts']
 /** These start a database server each, and take a minute. */
 const SLOW = ['packages/server/test/drivers/{postgres,mysql,mongodb}*.test.ts']
+/** These take ten minutes of a machine to themselves, and are run by their paths: `node scripts/test.ts …/mongodb.test.ts`. */
+const ASKED_FOR = ['packages/server/test/drivers/mongodb*.test.ts']
 const ALL = [...PACKAGES, 'e2e/**/*.test.ts', 'examples/**/*.test.ts']
 
 /** Longer than the slowest file takes on a slow machine; a file that hangs fails rather than holding everything up. */
@@ -61,5 +63,9 @@ function testFiles(args: readonly string[]): string[] {
     : paths.length === 0
       ? ALL
       : paths.flatMap((path) => (path.endsWith('.ts') ? path : `${path.replace(/\/$/, '')}/**/*.test.ts`))
-  return [...new Set(globSync(patterns, { exclude: ['**/node_modules/**', ...(fast ? SLOW : [])] }))].sort()
+  return [
+    ...new Set(
+      globSync(patterns, { exclude: ['**/node_modules/**', ...(fast ? SLOW : []), ...(paths.length === 0 ? ASKED_FOR : [])] }),
+    ),
+  ].sort()
 }

@@ -98,7 +98,7 @@ test('Ctrl-C ends the demo with its server and its worker, and leaves nothing be
 })
 
 test('A server of its own that does not start is told with its words and its exit code.', async (t) => {
-  const { code, stdout, stderr } = await runOctoflow(t, ['demo', '--database-url', 'mysql://host/db'])
+  const { code, stdout, stderr } = await runOctoflow(t, ['demo', '--database-url', 'mysql://host/db?nonsense=1'])
   assert.deepEqual([code, stdout], [7, ''])
-  assert.match(stderr, /^octoflow: `octoflow serve` ended with exit code 7\.\noctoflow: There is no storage driver/)
+  assert.match(stderr, /^octoflow: `octoflow serve` ended with exit code 7\.\noctoflow: The configuration does not fit/)
 })

@@ -129,7 +129,7 @@ test('What keeps it from starting gives exit code 7, one line that says why, and
     [['--port', '0', '--handlers', 'nowhere'], /nowhere cannot be used/],
     [['--port', '0', '--handlers', 'workers'], /bad\.ts cannot be used: .* does not export a function named "process"/],
     [['--port', 'x'], /--port: server\.port is "x"/],
-    [['--port', '0', '--database-url', 'mysql://u:secret@host/db'], /no storage driver for "mysql:/],
+    [['--port', '0', '--database-url', 'mysql://u:secret@host/db?nonsense=1'], /has the parameter nonsense/],
   ] as const) {
     const { code, stdout, stderr } = await runOctoflow(t, ['serve', ...args], { cwd })
     assert.deepEqual([code, stdout], [7, ''], stderr)

@@ -1,7 +1,6 @@
 import { dirname } from 'node:path'
 import { type Database, MEMORY } from './config/database-url.ts'
 import { makeDataDirectory } from './config/make-directory.ts'
-import { OctoflowError } from './errors/octoflow-error.ts'
 import type { Storage } from './storage/contract/storage.ts'
 
 export interface OpenStorageOptions {
@@ -13,7 +12,7 @@ export interface OpenStorageOptions {
 
 /**
  * Opens a database by its URL. A driver, with its client library, is loaded when it is asked for.
- * @throws `database_unsupported`, and whatever keeps the database from being opened.
+ * @throws whatever keeps the database from being opened.
  */
 export async function openStorage({ driver, url }: Database, { exclusive, onError }: OpenStorageOptions): Promise<Storage> {
   switch (driver) {
@@ -34,7 +33,5 @@ export async function openStorage({ driver, url }: Database, { exclusive, onErro
       const { openMongodb } = await import('./storage/drivers/mongodb/index.ts')
       return openMongodb({ url })
     }
-    default:
-      throw new OctoflowError('database_unsupported', { url: `${driver}://…` })
   }
 }

@@ -27,7 +27,6 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode]
 
 const STARTING: readonly ErrorCode[] = [
   'config_invalid',
-  'database_unsupported',
   'database_refused',
   'data_directory_unusable',
   'data_directory_in_use',

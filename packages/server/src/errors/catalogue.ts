@@ -291,12 +291,6 @@ export const catalogue = {
     message: 'The configuration does not fit:\n{problems}',
     hint: 'docs/reference/configuration.md lists every setting; `octoflow config` shows what is in force and where it came from.',
   },
-  database_unsupported: {
-    status: 500,
-    retryable: false,
-    message: 'There is no storage driver for "{url}".',
-    hint: 'Use postgres://, mysql:// or mongodb:// followed by user:password@host/database, or sqlite:///path/to/file.db, or leave the database URL out for the embedded database in the data directory.',
-  },
   database_refused: {
     status: 500,
     retryable: false,

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { RECOVERY_SECONDS } from '../crash/support/recovery.ts'
+import { RECOVERY_SECONDS, WELL } from '../crash/support/recovery.ts'
 import { type SharedStormCounts, sharedStorm } from '../crash/support/shared-storm.ts'
 import { DATABASES, type DatabaseName } from '../support/database-server.ts'
 import { circumstances, number, table, today, verdict } from './markdown.ts'
@@ -63,7 +63,7 @@ const rows = (counts: SharedStormCounts, minutes: number): string =>
     ['Calls without such a key whose answer was lost', number(counts.lostAnswers)],
     ['Jobs completed in a second before the database was restarted', number(Math.round(counts.perSecond))],
     ...counts.recoverySeconds.map((seconds, index) => [
-      `From restart ${index + 1} of the database until jobs were completed as fast again`,
+      `From restart ${index + 1} of the database until they were at least ${WELL * 100} % of that again`,
       `${seconds.toFixed(1)} s`,
     ]),
     ['From when all was whole again until all jobs had ended', `${counts.settledSeconds.toFixed(1)} s`],

@@ -15,7 +15,7 @@ export interface Recovery {
 export const RECOVERY_SECONDS = 5
 
 /** So many jobs are completed in a second, compared with before, when all is well again: what is killed meanwhile costs some. */
-const WELL = 0.7
+export const WELL = 0.7
 
 const STEP_MS = 100
 

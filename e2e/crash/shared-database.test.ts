@@ -2,15 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DATABASES } from '../support/database-server.ts'
 import { skipUnlessCi } from '../support/requirements.ts'
-import { RECOVERY_SECONDS } from './support/recovery.ts'
 import { seeded } from './support/seed.ts'
 import { sharedStorm } from './support/shared-storm.ts'
 
-/** On a machine that keeps up, each server and each worker is killed once. */
+/** On a machine that keeps up, each server and each worker is killed once. How soon all is well again is told by a soak. */
 const SECONDS = 11
-
-/** What a soak is held to, and as much again for the other tests, with which this one shares the machine. */
-const PATIENCE_SECONDS = 2 * RECOVERY_SECONDS
 
 for (const { name, install, begin } of Object.values(DATABASES))
   test(`No acknowledged work is lost, doubled or stuck when servers that share ${name}, workers and ${name} itself are killed under load.`, async (t) => {
@@ -22,7 +18,5 @@ for (const { name, install, begin } of Object.values(DATABASES))
       assert.ok(counts.serverKills > 0 && counts.workerKills > 0, 'servers and workers were killed')
       assert.ok(counts.cutOff + counts.doneTwice > 0, 'workers were killed while they had jobs')
       assert.ok(counts.retries > 0, 'answers were lost and asked for again')
-      for (const seconds of counts.recoverySeconds)
-        assert.ok(seconds <= PATIENCE_SECONDS, `it took ${seconds} s until all was well`)
     })
   })

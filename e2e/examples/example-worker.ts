@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { delimiter } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Owner, whenDone } from '../support/owner.ts'
 import { KEY } from '../support/server-process.ts'
@@ -50,10 +51,16 @@ export class ExampleWorker {
   readonly #child: ChildProcess
   #said = ''
 
-  constructor(owner: Owner, { command, handler }: Example, url: string, queue: string) {
+  /** @param commands a folder whose commands go before those of the machine. */
+  constructor(owner: Owner, { command, handler }: Example, url: string, queue: string, commands?: string) {
     const [program, ...args] = command
     this.#child = spawn(program!, [...args, queue, ...handler], {
-      env: { PATH: process.env.PATH, OCTOFLOW_URL: url, OCTOFLOW_KEY: KEY, OCTOFLOW_LEASE: String(LEASE_SECONDS) },
+      env: {
+        PATH: [...(commands ? [commands] : []), process.env.PATH].join(delimiter),
+        OCTOFLOW_URL: url,
+        OCTOFLOW_KEY: KEY,
+        OCTOFLOW_LEASE: String(LEASE_SECONDS),
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const streams = [this.#child.stdout!, this.#child.stderr!]

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import type { Job, JobDetail, Submitted, Worker } from '@octoflow/protocol'
 import { Client } from '../support/client.ts'
 import { type Octoflow, startOctoflow } from '../support/octoflow.ts'
+import { temporaryDirectory } from '../support/owner.ts'
 import { skipUnlessCi } from '../support/requirements.ts'
 import { ServerProcess } from '../support/server-process.ts'
 import { until, within } from '../support/until.ts'
@@ -126,3 +129,23 @@ for (const example of EXAMPLES)
       await untilState(reached, await submit(reached, { text: 'next' }), 'completed')
     })
   })
+
+/** The real one, a second late, as on a busy machine. */
+const SLOW_SETSID = `#!/usr/bin/env bash
+touch "$(dirname "$0")/started"
+sleep 1
+PATH=\${PATH#*:} exec setsid "$@"
+`
+
+test('The worker in shell takes a claim with it that has hardly begun.', async (t) => {
+  const example = EXAMPLES.find(({ name }) => name === 'The worker in shell')!
+  const reason = whyNot(example)
+  if (reason !== null) return skipUnlessCi(t, reason)
+  const commands = temporaryDirectory(t)
+  writeFileSync(join(commands, 'setsid'), SLOW_SETSID, { mode: 0o755 })
+  const { server } = await startOctoflow(t)
+  const worker = new ExampleWorker(t, example, server.url, QUEUE, commands)
+  await until(() => existsSync(join(commands, 'started')), { what: 'the claim is being started' })
+  assert.equal(await worker.stop(), 0)
+  assert.equal(worker.said, '')
+})

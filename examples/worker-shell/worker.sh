@@ -37,9 +37,9 @@ keep_alive() {
   done
 }
 
-# Runs a command as a process group of its own, so that all of it can be stopped.
+# Runs a command as a process group of its own, so that all of it can be stopped: once it is one, if it has only just begun.
 group() { exec setsid bash -c '"$@"' - "$@"; }
-stop() { kill -- "-$1" && wait "$1"; } 2>/dev/null
+stop() { until kill -- "-$1" || ! kill -0 "$1"; do sleep 0.01; done; wait "$1"; } 2>/dev/null
 export -f call claim keep_alive
 
 # On SIGTERM it finishes what is in hand. A claim under way is given up: what it may still bring comes back when its lease ends.
@@ -49,6 +49,7 @@ trap 'touch "$dir/drain"; [ -z "$claiming" ] || exit 0' TERM INT
 
 while [ ! -e "$dir/drain" ]; do
   group claim & claiming=$!
+  [ ! -e "$dir/drain" ] || exit 0
   wait "$claiming" || exit 1
   claiming=''
   [ "$(jq .drain "$dir/claim")" = false ] || touch "$dir/drain"

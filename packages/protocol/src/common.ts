@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { type Static, Type } from './type.ts'
 
 /** Shapes that several routes share. Times are ISO 8601 in UTC, durations are seconds. */
 
@@ -26,7 +26,7 @@ export const Labels = Type.Unsafe<Readonly<Record<string, string>>>({
   description: 'Names and values to find the job by.',
   examples: [{ customer: '42' }],
 })
-export type Labels = Type.Static<typeof Labels>
+export type Labels = Static<typeof Labels>
 
 export const Backoff = Type.Object(
   {
@@ -37,17 +37,17 @@ export const Backoff = Type.Object(
   },
   { additionalProperties: false, examples: [{ baseSeconds: 5, factor: 2, maxSeconds: 3600, jitter: 0.2 }] },
 )
-export type Backoff = Type.Static<typeof Backoff>
+export type Backoff = Static<typeof Backoff>
 
 export const JobError = Type.Object({
   message: Type.String(),
   code: Type.Union([Type.String(), Type.Null()]),
   detail: Type.Union([Type.String(), Type.Null()]),
 })
-export type JobError = Type.Static<typeof JobError>
+export type JobError = Static<typeof JobError>
 
 export const JobState = Type.Enum(['pending', 'running', 'completed', 'cancelled', 'dead'])
-export type JobState = Type.Static<typeof JobState>
+export type JobState = Static<typeof JobState>
 
 /** An error answer, RFC 9457. */
 export const Problem = Type.Object(
@@ -67,7 +67,7 @@ export const Problem = Type.Object(
   },
   { description: 'What went wrong, and how to mend it.' },
 )
-export type Problem = Type.Static<typeof Problem>
+export type Problem = Static<typeof Problem>
 
 export const PageQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50, description: 'How many items a page has.' })),
@@ -99,4 +99,4 @@ export const ItemResult = Type.Object({
   code: Type.Optional(Type.String()),
   message: Type.Optional(Type.String()),
 })
-export type ItemResult = Type.Static<typeof ItemResult>
+export type ItemResult = Static<typeof ItemResult>

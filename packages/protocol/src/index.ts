@@ -1,4 +1,5 @@
 export * from './common.ts'
 export * from './jobs.ts'
 export * from './operate.ts'
+export { type Static, type TSchema, Type } from './type.ts'
 export * from './work.ts'

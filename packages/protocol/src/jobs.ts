@@ -1,4 +1,3 @@
-import { Type } from 'typebox'
 import {
   Backoff,
   Id,
@@ -15,8 +14,9 @@ import {
   QueueName,
   Timestamp,
 } from './common.ts'
+import { type Static, type TSchema, Type } from './type.ts'
 
-const nullable = <Schema extends Type.TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
+const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()])
 
 export const SubmitJob = Type.Object(
   {
@@ -40,14 +40,14 @@ export const SubmitJob = Type.Object(
   },
   { additionalProperties: false, examples: [{ queue: 'emails', payload: { to: 'ada@example.com' } }] },
 )
-export type SubmitJob = Type.Static<typeof SubmitJob>
+export type SubmitJob = Static<typeof SubmitJob>
 
 export const SubmitOutcome = Type.Enum(['created', 'repeated', 'existing'], {
   description: '`repeated`: the idempotency key was known. `existing`: that job holds the unique key.',
 })
 
 export const Submitted = Type.Object({ id: Id, queue: QueueName, outcome: SubmitOutcome })
-export type Submitted = Type.Static<typeof Submitted>
+export type Submitted = Static<typeof Submitted>
 
 export const SubmittedItem = Type.Object({
   ok: Type.Boolean(),
@@ -56,13 +56,13 @@ export const SubmittedItem = Type.Object({
   code: Type.Optional(Type.String()),
   message: Type.Optional(Type.String()),
 })
-export type SubmittedItem = Type.Static<typeof SubmittedItem>
+export type SubmittedItem = Static<typeof SubmittedItem>
 
 export const Progress = Type.Object({
   fraction: nullable(Type.Number({ minimum: 0, maximum: 1 })),
   message: nullable(Type.String({ maxLength: 1024 })),
 })
-export type Progress = Type.Static<typeof Progress>
+export type Progress = Static<typeof Progress>
 
 export const Job = Type.Object({
   id: Id,
@@ -88,7 +88,7 @@ export const Job = Type.Object({
   cancelRequested: Type.Boolean({ description: 'Whether it was asked to end while it runs, and has not ended yet.' }),
   reason: nullable(Type.String({ description: 'Why it is dead or was cancelled.' })),
 })
-export type Job = Type.Static<typeof Job>
+export type Job = Static<typeof Job>
 
 export const AttemptOutcome = Type.Enum([
   'completed',
@@ -108,7 +108,7 @@ export const Attempt = Type.Object({
   outcome: nullable(AttemptOutcome),
   error: nullable(JobError),
 })
-export type Attempt = Type.Static<typeof Attempt>
+export type Attempt = Static<typeof Attempt>
 
 export const JobDetail = Type.Object({
   ...Job.properties,
@@ -117,7 +117,7 @@ export const JobDetail = Type.Object({
   result: Type.Unknown({ description: 'What the handler returned; null if nothing.' }),
   error: nullable(JobError),
 })
-export type JobDetail = Type.Static<typeof JobDetail>
+export type JobDetail = Static<typeof JobDetail>
 
 export const JobFilterQuery = {
   queue: Type.Optional(NamesQuery),
@@ -132,7 +132,7 @@ export const JobFilterQuery = {
 export const JobListQuery = Type.Object({ ...JobFilterQuery, ...PageQuery }, { additionalProperties: false })
 
 export const JobList = Type.Object({ items: Type.Array(Job), next: Next })
-export type JobList = Type.Static<typeof JobList>
+export type JobList = Static<typeof JobList>
 
 export const TimelineEntry = Type.Object({
   at: Timestamp,
@@ -143,7 +143,7 @@ export const TimelineEntry = Type.Object({
   worker: Type.Optional(Type.String()),
   data: Type.Optional(Type.Unknown()),
 })
-export type TimelineEntry = Type.Static<typeof TimelineEntry>
+export type TimelineEntry = Static<typeof TimelineEntry>
 
 export const TimelineQuery = Type.Object(
   {
@@ -155,7 +155,7 @@ export const TimelineQuery = Type.Object(
 )
 
 export const Timeline = Type.Object({ items: Type.Array(TimelineEntry), next: Next })
-export type Timeline = Type.Static<typeof Timeline>
+export type Timeline = Static<typeof Timeline>
 
 export const WaitingReason = Type.Object({
   code: Type.Enum([
@@ -176,14 +176,14 @@ export const WaitingReason = Type.Object({
   ahead: Type.Optional(Type.Integer()),
   holders: Type.Optional(Type.Array(Type.Object({ id: Id, worker: nullable(Type.String()) }))),
 })
-export type WaitingReason = Type.Static<typeof WaitingReason>
+export type WaitingReason = Static<typeof WaitingReason>
 
 export const Waiting = Type.Object({
   state: JobState,
   waiting: Type.Boolean(),
   reasons: Type.Array(WaitingReason, { description: 'Everything that stands in the way, the firmest first.' }),
 })
-export type Waiting = Type.Static<typeof Waiting>
+export type Waiting = Static<typeof Waiting>
 
 export const CancelJob = Type.Object(
   { reason: Type.Optional(Type.String({ maxLength: 1024, description: 'Shown with the job.' })) },
@@ -216,7 +216,7 @@ export const EventInput = Type.Object(
   },
   { additionalProperties: false },
 )
-export type EventInput = Type.Static<typeof EventInput>
+export type EventInput = Static<typeof EventInput>
 
 export const JobEvent = Type.Object({
   id: Id,
@@ -227,7 +227,7 @@ export const JobEvent = Type.Object({
   message: Type.String(),
   data: Type.Optional(Type.Unknown()),
 })
-export type JobEvent = Type.Static<typeof JobEvent>
+export type JobEvent = Static<typeof JobEvent>
 
 export const JobEventList = Type.Object({ items: Type.Array(JobEvent), next: Next })
 
@@ -242,7 +242,7 @@ export const DeadLetter = Type.Object({
   origin: Type.Object({ kind: Type.Literal('job'), source: Type.String(), requestId: Id }),
   labels: Labels,
 })
-export type DeadLetter = Type.Static<typeof DeadLetter>
+export type DeadLetter = Static<typeof DeadLetter>
 
 export const DeadLetterList = Type.Object({ items: Type.Array(DeadLetter), next: Next })
 

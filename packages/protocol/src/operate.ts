@@ -1,9 +1,9 @@
-import { Type } from 'typebox'
 import { Backoff, Id, JobState, NamesQuery, Next, NullableTimestamp, PageQuery, QueueName, Timestamp } from './common.ts'
+import { type Static, type TSchema, Type } from './type.ts'
 
 /** Queues, operations on many jobs, keys, and watching. */
 
-const nullable = <Schema extends Type.TSchema>(schema: Schema, description?: string) =>
+const nullable = <Schema extends TSchema>(schema: Schema, description?: string) =>
   Type.Union([schema, Type.Null()], description === undefined ? {} : { description })
 
 export const RateLimit = Type.Object(
@@ -13,7 +13,7 @@ export const RateLimit = Type.Object(
   },
   { additionalProperties: false, description: 'At most `limit` starts within any `periodSeconds`.' },
 )
-export type RateLimit = Type.Static<typeof RateLimit>
+export type RateLimit = Static<typeof RateLimit>
 
 const Limit = Type.Integer({ minimum: 1, maximum: 1_000_000 })
 
@@ -53,7 +53,7 @@ export const Queue = Type.Object({
   counts: QueueCounts,
   workers: Type.Integer({ description: 'Workers that serve it now.' }),
 })
-export type Queue = Type.Static<typeof Queue>
+export type Queue = Static<typeof Queue>
 
 export const QueueList = Type.Object({ items: Type.Array(Queue), next: Next })
 
@@ -62,7 +62,7 @@ export const QueueChange = Type.Partial(Type.Object(QueueSettings), {
   minProperties: 1,
   examples: [{ concurrency: 4, rateLimit: { limit: 100, periodSeconds: 60 } }],
 })
-export type QueueChange = Type.Static<typeof QueueChange>
+export type QueueChange = Static<typeof QueueChange>
 
 export const CapturedRequest = Type.Object({
   id: Id,
@@ -78,7 +78,7 @@ export const CapturedRequest = Type.Object({
   queue: nullable(Type.String()),
   handled: Type.Boolean(),
 })
-export type CapturedRequest = Type.Static<typeof CapturedRequest>
+export type CapturedRequest = Static<typeof CapturedRequest>
 
 export const RequestList = Type.Object({ items: Type.Array(CapturedRequest), next: Next })
 
@@ -94,8 +94,7 @@ export const RequestListQuery = Type.Object(
   { additionalProperties: false },
 )
 
-const oneOrMany = <Item extends Type.TSchema>(item: Item) =>
-  Type.Union([item, Type.Array(item, { minItems: 1, maxItems: 100 })])
+const oneOrMany = <Item extends TSchema>(item: Item) => Type.Union([item, Type.Array(item, { minItems: 1, maxItems: 100 })])
 
 export const JobFilter = Type.Object(
   {
@@ -109,7 +108,7 @@ export const JobFilter = Type.Object(
   },
   { additionalProperties: false },
 )
-export type JobFilter = Type.Static<typeof JobFilter>
+export type JobFilter = Static<typeof JobFilter>
 
 export const OperationAction = Type.Enum(['retry', 'cancel', 'delete'])
 
@@ -117,7 +116,7 @@ export const StartOperation = Type.Object(
   { action: OperationAction, filter: JobFilter },
   { additionalProperties: false, examples: [{ action: 'retry', filter: { queue: 'emails', state: 'dead' } }] },
 )
-export type StartOperation = Type.Static<typeof StartOperation>
+export type StartOperation = Static<typeof StartOperation>
 
 export const Operation = Type.Object({
   id: Id,
@@ -131,7 +130,7 @@ export const Operation = Type.Object({
   createdBy: Type.String(),
   finishedAt: NullableTimestamp,
 })
-export type Operation = Type.Static<typeof Operation>
+export type Operation = Static<typeof Operation>
 
 export const OperationList = Type.Object({ items: Type.Array(Operation), next: Next })
 
@@ -148,7 +147,7 @@ export const ApiKey = Type.Object({
   expiresAt: NullableTimestamp,
   lastUsedAt: NullableTimestamp,
 })
-export type ApiKey = Type.Static<typeof ApiKey>
+export type ApiKey = Static<typeof ApiKey>
 
 export const ApiKeyList = Type.Object({ items: Type.Array(ApiKey), next: Next })
 
@@ -163,13 +162,13 @@ export const CreateKey = Type.Object(
   },
   { additionalProperties: false, examples: [{ name: 'billing', role: 'producer', queues: ['invoices'] }] },
 )
-export type CreateKey = Type.Static<typeof CreateKey>
+export type CreateKey = Static<typeof CreateKey>
 
 export const CreatedKey = Type.Object({
   ...ApiKey.properties,
   key: Type.String({ description: 'The key itself. It is shown this once and cannot be read again.' }),
 })
-export type CreatedKey = Type.Static<typeof CreatedKey>
+export type CreatedKey = Static<typeof CreatedKey>
 
 const Sums = {
   submitted: Type.Integer(),
@@ -184,7 +183,7 @@ const Sums = {
 }
 
 export const StatsSums = Type.Object(Sums)
-export type StatsSums = Type.Static<typeof StatsSums>
+export type StatsSums = Static<typeof StatsSums>
 
 export const StatsQuery = Type.Object(
   {
@@ -213,7 +212,7 @@ export const Stats = Type.Object({
   queues: Type.Record(Type.String(), StatsSums, { description: 'The sums of the whole window, by queue.' }),
   total: StatsSums,
 })
-export type Stats = Type.Static<typeof Stats>
+export type Stats = Static<typeof Stats>
 
 export const AttentionItem = Type.Object({
   code: Type.String(),
@@ -223,10 +222,10 @@ export const AttentionItem = Type.Object({
   queue: Type.Optional(Type.String()),
   count: Type.Optional(Type.Integer()),
 })
-export type AttentionItem = Type.Static<typeof AttentionItem>
+export type AttentionItem = Static<typeof AttentionItem>
 
 export const Attention = Type.Object({ items: Type.Array(AttentionItem) })
-export type Attention = Type.Static<typeof Attention>
+export type Attention = Static<typeof Attention>
 
 export const Me = Type.Object({
   name: Type.String(),
@@ -234,8 +233,8 @@ export const Me = Type.Object({
   queues: nullable(Type.Array(Type.String())),
   server: Type.Object({ version: Type.String() }),
 })
-export type Me = Type.Static<typeof Me>
+export type Me = Static<typeof Me>
 
 /** The data of an event on `GET /api/v1/stream`. */
 export const StreamJob = Type.Object({ id: Id, queue: QueueName, state: JobState, at: Timestamp })
-export type StreamJob = Type.Static<typeof StreamJob>
+export type StreamJob = Static<typeof StreamJob>

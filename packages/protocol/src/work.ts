@@ -1,6 +1,6 @@
-import { Type } from 'typebox'
 import { Id, JobError, Labels, Next, NullableTimestamp, Priority, QueueName, Timestamp, WELL_FORMED } from './common.ts'
 import { EventInput, type Progress } from './jobs.ts'
+import { type Static, Type } from './type.ts'
 
 /** The worker protocol: claim, heartbeat, report. */
 
@@ -34,7 +34,7 @@ export const ClaimRequest = Type.Object(
   },
   { additionalProperties: false, examples: [{ workerId: 'host-7-4f2a', limit: 10, waitSeconds: 20, leaseSeconds: 30 }] },
 )
-export type ClaimRequest = Type.Static<typeof ClaimRequest>
+export type ClaimRequest = Static<typeof ClaimRequest>
 
 export const ClaimedRequest = Type.Object({
   id: Id,
@@ -47,7 +47,7 @@ export const ClaimedRequest = Type.Object({
   headers: Type.Record(Type.String(), Type.String()),
   customValue: Type.String(),
 })
-export type ClaimedRequest = Type.Static<typeof ClaimedRequest>
+export type ClaimedRequest = Static<typeof ClaimedRequest>
 
 export const ClaimedJob = Type.Object({
   id: Id,
@@ -65,13 +65,13 @@ export const ClaimedJob = Type.Object({
   payload: Type.Unknown(),
   request: ClaimedRequest,
 })
-export type ClaimedJob = Type.Static<typeof ClaimedJob>
+export type ClaimedJob = Static<typeof ClaimedJob>
 
 export const ClaimAnswer = Type.Object({
   jobs: Type.Array(ClaimedJob),
   drain: Type.Boolean({ description: 'An operator asks this worker to take no more jobs.' }),
 })
-export type ClaimAnswer = Type.Static<typeof ClaimAnswer>
+export type ClaimAnswer = Static<typeof ClaimAnswer>
 
 /** Anything is accepted: a slip of one handler must not cost its worker the leases of all its jobs. */
 const ReportedProgress = Type.Unsafe<Partial<Progress>>({
@@ -97,7 +97,7 @@ export const HeartbeatRequest = Type.Object(
     examples: [{ workerId: 'host-7-4f2a', jobs: [{ id: 12, leaseToken: '1', progress: { fraction: 0.4 } }] }],
   },
 )
-export type HeartbeatRequest = Type.Static<typeof HeartbeatRequest>
+export type HeartbeatRequest = Static<typeof HeartbeatRequest>
 
 export const HeartbeatAnswer = Type.Object({
   jobs: Type.Array(
@@ -108,7 +108,7 @@ export const HeartbeatAnswer = Type.Object({
     }),
   ),
 })
-export type HeartbeatAnswer = Type.Static<typeof HeartbeatAnswer>
+export type HeartbeatAnswer = Static<typeof HeartbeatAnswer>
 
 export const REPORTED_OUTCOMES = ['completed', 'failed', 'snoozed', 'discarded', 'cancelled', 'released'] as const
 export type ReportedOutcome = (typeof REPORTED_OUTCOMES)[number]
@@ -126,7 +126,7 @@ export const JobReport = Type.Object(
   },
   { additionalProperties: false },
 )
-export type JobReport = Type.Static<typeof JobReport>
+export type JobReport = Static<typeof JobReport>
 
 export const ReportRequest = Type.Object(
   { workerId: WorkerId, jobs: Type.Array(JobReport, { maxItems: 1000 }) },
@@ -135,14 +135,14 @@ export const ReportRequest = Type.Object(
     examples: [{ workerId: 'host-7-4f2a', jobs: [{ id: 12, leaseToken: '1', outcome: 'completed', result: { sent: true } }] }],
   },
 )
-export type ReportRequest = Type.Static<typeof ReportRequest>
+export type ReportRequest = Static<typeof ReportRequest>
 
 export const ReportAnswer = Type.Object({
   jobs: Type.Array(
     Type.Object({ id: Id, ok: Type.Boolean(), code: Type.Optional(Type.String()), message: Type.Optional(Type.String()) }),
   ),
 })
-export type ReportAnswer = Type.Static<typeof ReportAnswer>
+export type ReportAnswer = Static<typeof ReportAnswer>
 
 export const Worker = Type.Object({
   id: Type.String(),
@@ -153,6 +153,6 @@ export const Worker = Type.Object({
   draining: Type.Boolean(),
   agent: Type.Union([Type.String(), Type.Null()]),
 })
-export type Worker = Type.Static<typeof Worker>
+export type Worker = Static<typeof Worker>
 
 export const WorkerList = Type.Object({ items: Type.Array(Worker), next: Next })

@@ -1,7 +1,7 @@
+import type { TSchema } from '@octoflow/protocol'
 import { WELL_FORMED } from '@octoflow/protocol'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { FastifySchemaCompiler } from 'fastify'
-import type { TSchema } from 'typebox'
 import type { ErrorCode } from '../errors/catalogue.ts'
 import { OctoflowError } from '../errors/octoflow-error.ts'
 import { nearest } from '../lib/nearest.ts'

@@ -1,5 +1,5 @@
+import { Type } from '@octoflow/protocol'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import type { HttpContext } from '../context.ts'
 
 const Health = Type.Object({ status: Type.String({ examples: ['ok'] }) })

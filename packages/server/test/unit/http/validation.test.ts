@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type TSchema, Type } from 'typebox'
+import { type TSchema, Type } from '@octoflow/protocol'
 import { OctoflowError } from '../../../src/errors/octoflow-error.ts'
 import { compileValidator, InvalidInput, misfit, validator } from '../../../src/http/validation.ts'
 

@@ -1,5 +1,5 @@
+import type { Static } from '@octoflow/protocol'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Static } from 'typebox'
 import { fromIso, seconds } from '../../../lib/time.ts'
 import type { ClaimedJob } from '../../../storage/contract/leases.ts'
 import type { HttpContext } from '../../context.ts'

@@ -1,5 +1,5 @@
+import type { Static } from '@octoflow/protocol'
 import type { FastifyInstance } from 'fastify'
-import type { Static } from 'typebox'
 import type { Incoming } from '../../../core/jobs/intake.ts'
 import { QUEUE_NAME_LENGTH } from '../../../model/queue.ts'
 import type { HttpContext, HttpOptions } from '../../context.ts'

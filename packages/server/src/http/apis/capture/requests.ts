@@ -1,5 +1,5 @@
+import type { Static } from '@octoflow/protocol'
 import type { FastifyInstance } from 'fastify'
-import type { Static } from 'typebox'
 import { withMembers } from '../../../lib/raw-json.ts'
 import { toIso } from '../../../lib/time.ts'
 import type { CapturedRequest } from '../../../model/request.ts'

@@ -1,4 +1,4 @@
-import { Type } from 'typebox'
+import { Type } from '@octoflow/protocol'
 
 /** The shapes of the capture API, as its clients have always known them. */
 

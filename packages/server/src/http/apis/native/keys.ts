@@ -1,6 +1,6 @@
 import * as wire from '@octoflow/protocol'
+import { type Static, Type } from '@octoflow/protocol'
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
 import type { KeyWithToken } from '../../../core/access/keys.ts'
 import type { HttpContext } from '../../context.ts'
 import { NamePaging } from './cursor.ts'

@@ -1,6 +1,6 @@
+import type { Static } from '@octoflow/protocol'
 import * as wire from '@octoflow/protocol'
 import type { FastifyInstance } from 'fastify'
-import type { Static } from 'typebox'
 import { RequestSource } from '../../../model/request.ts'
 import type { HttpContext } from '../../context.ts'
 import { misfit } from '../../validation.ts'

@@ -1,6 +1,6 @@
 import * as wire from '@octoflow/protocol'
+import { type Static, Type } from '@octoflow/protocol'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { type Static, Type } from 'typebox'
 import { SECOND, seconds, toIso } from '../../../lib/time.ts'
 import type { HttpContext } from '../../context.ts'
 import { credential } from '../../plugins/authentication.ts'

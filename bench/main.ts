@@ -10,6 +10,7 @@ import { type Report, tellBars, writeReport } from './report.ts'
 import { capture } from './suites/capture.ts'
 import { engine } from './suites/engine.ts'
 import { footprint } from './suites/footprint.ts'
+import { growth } from './suites/growth.ts'
 import { latency } from './suites/latency.ts'
 import { mysql } from './suites/mysql.ts'
 import { postgres } from './suites/postgres.ts'
@@ -29,6 +30,7 @@ const SUITES: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   postgres,
   latency,
   footprint,
+  growth,
   mysql,
 }
 

@@ -2,7 +2,7 @@
  * Runs the tests and ends with one line that counts them: `N passed, N failed, N skipped`.
  *
  *   node scripts/test.ts                  all of them
- *   node scripts/test.ts --fast           those of the packages, without servers, database servers, browsers and crashes
+ *   node scripts/test.ts --fast           those of the packages but for the slow ones: no servers, child processes, crashes
  *   node scripts/test.ts e2e/capture …    the files below these paths
  */
 import { globSync } from 'node:fs'
@@ -11,8 +11,12 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 
 const PACKAGES = ['packages/*/test/**/*.test.ts']
-/** These start a database server each, and take a minute. */
-const SLOW = ['packages/server/test/drivers/{postgres,mysql,mongodb}*.test.ts']
+/** Tests of the packages that start database servers, or processes by the dozen, or write hundreds of megabytes. */
+const SLOW = [
+  'packages/server/test/drivers/{postgres,mysql,mongodb}*.test.ts',
+  'packages/server/test/drivers/sqlite-{on-disk,durability,portions,processes}.test.ts',
+  'packages/worker/test/{isolation,running,out-of-memory}.test.ts',
+]
 /** These take ten minutes of a machine to themselves, and are run by their paths: `node scripts/test.ts …/mongodb.test.ts`. */
 const ASKED_FOR = ['packages/server/test/drivers/mongodb*.test.ts']
 const ALL = [...PACKAGES, 'e2e/**/*.test.ts', 'examples/**/*.test.ts']

@@ -57,10 +57,7 @@ export class GraphileWorker implements AsyncDisposable {
   }
 
   /** Works until so many jobs are through, and completed in the database. @returns seconds, its start not counted. */
-  async drain(
-    count: number,
-    { tuned, concurrency }: { readonly tuned: boolean; readonly concurrency: number },
-  ): Promise<number> {
+  async drain(count: number, settings: { readonly tuned: boolean; readonly concurrency: number }): Promise<number> {
     let left = count
     let begun = 0
     const done = Promise.withResolvers<void>()
@@ -68,7 +65,39 @@ export class GraphileWorker implements AsyncDisposable {
       if (begun === 0) begun = performance.now()
       if (--left === 0) done.resolve()
     }
-    const runner = await this.#library.run({
+    const runner = await this.#run(task, settings)
+    await done.promise
+    const ended = performance.now()
+    await runner.stop()
+    return (ended - begun) / 1_000
+  }
+
+  /** From the answer to a submit until the task of an idle worker begins, in milliseconds. */
+  async latencies(count: number): Promise<number[]> {
+    let begin = (): void => {}
+    const runner = await this.#run(() => begin(), { tuned: false, concurrency: 1 })
+    const waits: number[] = []
+    // It may not listen yet when the first job comes, which then waits for its poll, whose timer keeps no process alive.
+    const alive = setInterval(() => {}, 1_000)
+    for (let job = 0; job <= count; job++) {
+      const begun = new Promise<number>((resolve) => {
+        begin = () => resolve(performance.now())
+      })
+      await this.#utils.addJob('bench', { n: 1 })
+      const answered = performance.now()
+      waits.push(Math.max(0, (await begun) - answered))
+    }
+    clearInterval(alive)
+    await runner.stop()
+    return waits.slice(1)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#utils.release()
+  }
+
+  #run(task: () => void, { tuned, concurrency }: { readonly tuned: boolean; readonly concurrency: number }): Promise<Runner> {
+    return this.#library.run({
       connectionString: this.#connectionString,
       concurrency,
       noHandleSignals: true,
@@ -79,13 +108,5 @@ export class GraphileWorker implements AsyncDisposable {
         worker: { schema: this.#schema, concurrentJobs: concurrency, maxPoolSize: concurrency + 2, ...(tuned && TUNED) },
       },
     })
-    await done.promise
-    const ended = performance.now()
-    await runner.stop()
-    return (ended - begun) / 1_000
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#utils.release()
   }
 }

@@ -9,6 +9,7 @@ import { PostgresByHand } from '../ceilings/postgres-by-hand.ts'
 import type { BenchOptions } from '../main.ts'
 import { type Report, showMs, showPercent, showRate } from '../report.ts'
 import { GraphileWorker, loadGraphileWorker } from '../rivals/graphile-worker.ts'
+import { loadPgBoss, PgBossQueue } from '../rivals/pg-boss.ts'
 import { alternate, type Figures, figuresOf, percentile, ratios } from '../runs.ts'
 
 const BATCH = 500
@@ -32,7 +33,7 @@ interface OneByOne {
   readonly syncsPerJob: number
 }
 
-/** The PostgreSQL driver beside the same queue by hand and, if it is installed, graphile-worker. */
+/** The PostgreSQL driver beside the same queue by hand and, where they are installed, graphile-worker and pg-boss. */
 export async function postgres({ runs, scale }: BenchOptions): Promise<Report> {
   const count = Math.ceil((100_000 * scale) / BATCH) * BATCH
   const few = Math.ceil((20_000 * scale) / BATCH) * BATCH
@@ -40,15 +41,18 @@ export async function postgres({ runs, scale }: BenchOptions): Promise<Report> {
   const library = loadGraphileWorker()
   const graphile = (jobs: number, tuned: boolean) => async (): Promise<number> =>
     library === null ? 0 : byGraphile(library, server.url, jobs, tuned)
+  const boss = await loadPgBoss()
   const results = await alternate(
     {
       hand: () => byHand(server.url, count),
       ours: () => withStorage(server.url, (storage) => ratesOf(storage, count, null)),
       keyed: () => withStorage(server.url, (storage) => ratesOf(storage, count, KEYS)),
       graphileTuned: graphile(count, true),
+      bossTuned: async () => (boss === null ? 0 : byPgBoss(boss, server.url, count)),
       oneByOne: () => oneByOne(server, few),
       graphilePlain: graphile(few, false),
       latency: () => withStorage(server.url, (storage) => latencies(storage, Math.ceil(500 * scale))),
+      graphileLatency: async () => (library === null ? [] : graphileLatencies(library, server.url, Math.ceil(500 * scale))),
     },
     runs,
   )
@@ -57,6 +61,7 @@ export async function postgres({ runs, scale }: BenchOptions): Promise<Report> {
   const keyed = ratios(rates(results.keyed, 'endToEnd'), rates(results.ours, 'endToEnd'))
   const singles = results.oneByOne.map(({ rate }) => rate)
   const syncs = figuresOf(results.oneByOne.map(({ syncsPerJob }) => syncsPerJob))
+  const p50 = results.latency.map((waits) => percentile(waits, 0.5))
   const p99 = figuresOf(results.latency.map((waits) => percentile(waits, 0.99)))
   const submit = figuresOf(rates(results.ours, 'submit'))
   return {
@@ -68,6 +73,9 @@ export async function postgres({ runs, scale }: BenchOptions): Promise<Report> {
       library === null
         ? 'graphile-worker is not installed here; `npm install --prefix bench` does it'
         : 'graphile-worker 0.18: tuned with a local queue of 500 and completions in batches; it deletes finished jobs',
+      boss === null
+        ? 'pg-boss is not installed here; `npm install --prefix bench` does it'
+        : 'pg-boss 12.35: 1,000 jobs a fetch and a completion, two loops, without its upkeep; it keeps finished jobs',
       `with keys: ${KEYS} concurrency keys with 10 places each, and a rate limit that is never reached`,
     ],
     bars: [
@@ -78,6 +86,7 @@ export async function postgres({ runs, scale }: BenchOptions): Promise<Report> {
         met: endToEnd.median >= 0.75,
       },
       ...against('graphile-worker tuned, drained', rates(results.ours, 'drain'), results.graphileTuned, 1.2),
+      ...against('pg-boss tuned, drained', rates(results.ours, 'drain'), results.bossTuned, 2),
       ...against(`graphile-worker, ${WORKERS} workers one job at a time`, singles, results.graphilePlain, 3),
       {
         what: `disk syncs per job, ${WORKERS} workers one at a time`,
@@ -92,6 +101,7 @@ export async function postgres({ runs, scale }: BenchOptions): Promise<Report> {
         measured: showPercent(keyed),
         met: keyed.median >= 0.7,
       },
+      ...slower('from submitted to claimed, median, times graphile-worker', p50, results.graphileLatency, 1.2),
       { what: 'from submitted to claimed, 99th percentile', wanted: '< 1.5 ms', measured: showMs(p99), met: p99.median < 1.5 },
     ],
     details: [
@@ -116,6 +126,16 @@ function against(whom: string, ours: readonly number[], theirs: readonly number[
   if (theirs.some((rate) => rate === 0)) return []
   const times = ratios(ours, theirs)
   return [{ what: `times ${whom}`, wanted: `≥ ${wanted}`, measured: shown(times, 2), met: times.median >= wanted }]
+}
+
+/** A bar of times: the less the better. */
+function slower(what: string, ours: readonly number[], theirs: readonly (readonly number[])[], wanted: number): Report['bars'] {
+  if (theirs.some((waits) => waits.length === 0)) return []
+  const times = ratios(
+    ours,
+    theirs.map((waits) => percentile(waits, 0.5)),
+  )
+  return [{ what, wanted: `≤ ${wanted}`, measured: shown(times, 2), met: times.median <= wanted }]
 }
 
 const inLoops = async (loops: number, run: () => Promise<void>): Promise<void> => {
@@ -227,6 +247,20 @@ async function byGraphile(
   await using graphile = await GraphileWorker.open(library, url, `graphile_${++schemas}`)
   for (let made = 0; made < count; made += BATCH) await graphile.submit(BATCH)
   return count / (await graphile.drain(count, { tuned, concurrency: WORKERS }))
+}
+
+async function graphileLatencies(library: NonNullable<ReturnType<typeof loadGraphileWorker>>, url: string, count: number) {
+  await using graphile = await GraphileWorker.open(library, url, `graphile_${++schemas}`)
+  return await graphile.latencies(count)
+}
+
+async function byPgBoss(library: NonNullable<Awaited<ReturnType<typeof loadPgBoss>>>, url: string, count: number) {
+  await using boss = await PgBossQueue.open(library, url, `boss_${++schemas}`)
+  for (let made = 0; made < count; made += BATCH) await boss.submit(BATCH)
+  return await rateOf(count, async () => {
+    const done = await boss.drain()
+    if (done !== count) throw new Error(`pg-boss completed ${done} of ${count} jobs`)
+  })
 }
 
 const newRequest = (concurrencyKey: string | null): NewRequest => ({

@@ -318,8 +318,8 @@ export const catalogue = {
   database_in_use: {
     status: 500,
     retryable: true,
-    message: 'A server is using {database}.',
-    hint: 'Stop all servers that use it; one that was killed is taken for gone after ten seconds.',
+    message: 'A server or another copy is using {database}.',
+    hint: 'Stop whatever uses it; what was killed is taken for gone after ten seconds.',
   },
   database_not_empty: {
     status: 500,

@@ -18,6 +18,7 @@ export function formatOptions(options: {
   readonly timeout: Duration | null
   readonly labels: Labels | null
 }): string | null {
+  if (options.backoff === null && options.timeout === null && options.labels === null) return null
   const given: JobOptions = {
     ...(options.backoff !== null && { backoff: options.backoff }),
     ...(options.timeout !== null && { timeout: options.timeout }),

@@ -8,25 +8,25 @@ const STATE = `SELECT
     ${QUEUE_COLUMNS}
   FROM octoflow_queues q WHERE q.id = $6`
 
-// $1 now, $2 firsts, $3 workers, $4 untils, $5 grace: the parameters of all statements that start jobs. `picked` has their id
-// and their place among those that are picked, of which width_bucket tells whose they are.
+// $1 now, $2 firsts, $3 workers, $4 untils, $5 grace: the parameters of all statements that start jobs.
 const starting = (
   taker: string,
-  row: string,
+  n: string,
+  which: string,
 ): string => `UPDATE octoflow_requests r SET stage = 3, attempt = r.attempt + 1, fence = r.fence + 1,
     status_label = NULL, progress = NULL, started_at = $1::bigint, worker = ($3::text[])[${taker}],
     deadline = $1::bigint + r.timeout + $5::bigint,
     lease_until = least(($4::bigint[])[${taker}], $1::bigint + r.timeout + $5::bigint)
-  FROM picked WHERE ${row}`
+  ${which} RETURNING ${n}, r.id, r.attempt, r.fence, r.priority, r.received_at, r.run_at, r.lease_until, r.timeout,
+    r.max_attempts, r.concurrency_key, r.options, r.meta, r.body, r.revised`
 
-const OF_MANY = 'width_bucket(picked.n, $2::bigint[])'
-const OF_ONE = '1'
+// `picked` has the jobs' place among those that are picked, of which width_bucket tells whose they are.
+const startingOfMany = (row: string): string =>
+  starting('width_bucket(picked.n, $2::bigint[])', 'picked.n', `FROM picked WHERE ${row}`)
 
-// A row that is locked stays where it is: finding it by its place spares a descent of the index.
-const LOCKED_ROW = 'r.ctid = picked.ctid'
-
-const RETURNING = `RETURNING picked.n, r.id, r.attempt, r.fence, r.priority, r.received_at, r.run_at, r.lease_until, r.timeout,
-  r.max_attempts, r.concurrency_key, r.options, r.meta, r.body, r.revised`
+// Without a join, which costs a quarter of the claim.
+const startingOfOne = (places: string): string =>
+  starting('1', '1 AS n', `WHERE r.ctid = ANY (ARRAY(${places})) AND $2::bigint[] IS NOT NULL`)
 
 const unlessAllNull = (column: string, aggregate: string): string =>
   `CASE WHEN count(${column}) > 0 THEN ${aggregate}(${column}) END`
@@ -58,27 +58,30 @@ const LOCKED = `SELECT ctid, id, priority, run_at, concurrency_key, size FROM oc
          THEN $7::bigint ELSE 0 END FROM octoflow_queues q WHERE q.id = $6)
      FOR NO KEY UPDATE SKIP LOCKED`
 
+// A row that is locked stays where it is: finding it by its place spares a descent of the index.
 export const PICK = `WITH locked AS MATERIALIZED (${LOCKED}), ranked AS (
     SELECT *, row_number() OVER w AS n, sum(size) OVER (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
       FROM locked WINDOW w AS (ORDER BY priority, id)
   ), picked AS MATERIALIZED (
     SELECT * FROM ranked WHERE before IS NULL OR before < $8::bigint
   ), started AS (
-    ${starting(OF_MANY, LOCKED_ROW)} AND picked.concurrency_key IS NULL ${RETURNING}
+    ${startingOfMany('r.ctid = picked.ctid AND picked.concurrency_key IS NULL')}
   )
   SELECT started.*, keyed.*, (SELECT count(*) FROM picked) < (SELECT count(*) FROM locked), state.*
     FROM (${STARTED}) AS started, (${KEYED}) AS keyed, (${STATE}) AS state`
 
 // For one caller it does not matter whose is which. Where the payloads may be too large together it takes nothing.
-export const PICK_FOR_ONE = `WITH locked AS MATERIALIZED (${LOCKED}), picked AS MATERIALIZED (
-    SELECT *, 1 AS n FROM locked WHERE (SELECT coalesce(sum(size), 0) FROM locked) < $8::bigint
+export const PICK_FOR_ONE = `WITH locked AS MATERIALIZED (${LOCKED}), weighed AS MATERIALIZED (
+    SELECT coalesce(sum(size), 0) >= $8::bigint AS too_heavy FROM locked
+  ), picked AS NOT MATERIALIZED (
+    SELECT *, 1 AS n FROM locked WHERE NOT (SELECT too_heavy FROM weighed)
   ), started AS (
-    ${starting(OF_ONE, LOCKED_ROW)} AND picked.concurrency_key IS NULL AND $2::bigint[] IS NOT NULL ${RETURNING}
+    ${startingOfOne('SELECT ctid FROM picked WHERE concurrency_key IS NULL')}
   )
-  SELECT started.*, keyed.*, (SELECT coalesce(sum(size), 0) FROM locked) >= $8::bigint, state.*
+  SELECT started.*, keyed.*, (SELECT too_heavy FROM weighed), state.*
     FROM (${STARTED}) AS started, (${KEYED}) AS keyed, (${STATE}) AS state`
 
 export const START = `WITH picked AS MATERIALIZED (SELECT * FROM unnest($6::bigint[], $7::bigint[]) AS p (id, n)), started AS (
-    ${starting(OF_MANY, 'r.id = picked.id')} ${RETURNING}
+    ${startingOfMany('r.id = picked.id')}
   )
   ${STARTED}`

@@ -9,7 +9,7 @@ import { Stage, stateOf } from '../../sql/stages.ts'
 import { type ClaimCall, claim, lockQueue, noteStart, runningIn } from './claims.ts'
 import type { Database } from './database.ts'
 import type { JobRecord } from './job-rows.ts'
-import { settleJob, type TimedReport, takeReports } from './reports.ts'
+import { settleJob, takeReports, timed } from './reports.ts'
 import type { Transaction } from './transaction.ts'
 import { array, textArray } from './values.ts'
 import type { Writer } from './writer.ts'
@@ -117,7 +117,7 @@ export class PostgresLeases implements LeaseStore {
   }
 
   async #report(calls: readonly Params<'report'>[]): Promise<readonly (readonly ReportResult[])[]> {
-    const reports = calls.flatMap(({ now, reports: of }) => of.map((report): TimedReport => ({ ...report, now })))
+    const reports = calls.flatMap(({ now, reports: of }) => of.map((report) => timed(report, now)))
     if (reports.length === 0) return calls.map(() => [])
     // A repeated report with a fence is served again without effect.
     const repeatable = reports.every(({ fence }) => fence !== null)

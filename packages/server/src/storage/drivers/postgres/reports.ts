@@ -10,28 +10,40 @@ import { pendingStage, Stage, stateOf } from '../../sql/stages.ts'
 import { sendEvents } from './events.ts'
 import type { JobRecord } from './job-rows.ts'
 import type { Transaction } from './transaction.ts'
-import { array, column, numbers, textArray } from './values.ts'
+import { array, numbers, textArray } from './values.ts'
 
 /** A report with the time at which it was made. */
 export interface TimedReport extends Report {
   readonly now: Instant
 }
 
+export const timed = ({ id, fence, outcome, finishedAt, events }: Report, now: Instant): TimedReport => ({
+  id,
+  fence,
+  outcome,
+  finishedAt,
+  events,
+  now,
+})
+
 /** Takes reports of several callers, in their order. */
 export async function takeReports(transaction: Transaction, reports: readonly TimedReport[]): Promise<readonly ReportResult[]> {
   const results = await completePlain(transaction, reports)
   const others = reports.filter((report) => !results.has(report))
   if (others.length > 0) await takeOthers(transaction, others, results)
-  const keep = reports.filter((report) => results.get(report)!.kept)
-  sendEvents(
-    transaction,
-    keep.flatMap(({ id, now, events }) => events.map((event): Said => [id, event, now])),
-  )
+  const said: Said[] = []
+  const queueIds = new Set<number>()
+  for (const report of reports) {
+    const { queueId, kept } = results.get(report)!
+    if (kept) for (const event of report.events) said.push([report.id, event, report.now])
+    if (queueId !== null) queueIds.add(queueId)
+  }
+  sendEvents(transaction, said)
   await transaction.lanes.balance(Math.max(...reports.map(({ now }) => now)))
-  const names = await transaction.names([...results.values()].flatMap(({ queueId }) => (queueId === null ? [] : [queueId])))
+  const names = await transaction.names([...queueIds])
   return reports.map((report) => {
-    const { queueId, kept: _, ...result } = results.get(report)!
-    return { id: report.id, ...result, queue: queueId === null ? null : names.get(queueId)! }
+    const { error, state, queueId } = results.get(report)!
+    return { id: report.id, error, state, queue: queueId === null ? null : names.get(queueId)! }
   })
 }
 
@@ -70,13 +82,7 @@ async function completePlain(transaction: Transaction, reports: readonly TimedRe
   if (candidates.size === 0) return results
   // In order of id, as all lock jobs.
   const given = [...candidates.values()].sort((a, b) => a.id - b.id)
-  const completed = await transaction.rows<CompletedRecord>(
-    COMPLETE_PLAIN,
-    array(given.map(({ id }) => id)),
-    ...column(given.map(({ fence }) => fence)),
-    ...column(given.map(({ now }) => now)),
-    ...column(given.map(({ outcome }) => outcome.handled)),
-  )
+  const completed = await completeGiven(transaction, given)
   const withResult: Completed[] = []
   for (const [queueId, key, minute, ran, ids, limited] of completed) {
     transaction.change(queueId).limited = limited
@@ -98,6 +104,20 @@ async function completePlain(transaction: Transaction, reports: readonly TimedRe
     withResult.map(({ id, now, outcome }) => [id, now, outcome.result!]),
   )
   return results
+}
+
+function completeGiven(transaction: Transaction, given: readonly Completed[]): Promise<CompletedRecord[]> {
+  const ids = array(given.map(({ id }) => id))
+  const { fence, now, outcome } = given[0]!
+  const alike = given.every((other) => other.fence === fence && other.now === now && other.outcome.handled === outcome.handled)
+  if (alike) return transaction.rows<CompletedRecord>(COMPLETE_ALIKE, ids, fence, now, outcome.handled)
+  return transaction.rows<CompletedRecord>(
+    COMPLETE_EACH,
+    ids,
+    array(given.map((report) => report.fence)),
+    array(given.map((report) => report.now)),
+    array(given.map((report) => report.outcome.handled)),
+  )
 }
 
 const isPlain = (report: TimedReport): report is Completed =>
@@ -249,18 +269,30 @@ type CompletedRecord = readonly [
 //
 // What an outcome means takes the place of the client's own word for the job's status. The reason goes with a cancel that
 // came too late.
-const COMPLETE_PLAIN = `WITH done AS (
+const completing = (
+  { fence, at, handled }: { readonly fence: string; readonly at: string; readonly handled: string },
+  which: string,
+): string => `WITH done AS (
     UPDATE octoflow_requests r
-       SET stage = 4, finished_at = g.at, lease_until = NULL, cancel_requested = false, reason = NULL, status_label = NULL,
-         handled = r.handled OR g.handled
-      FROM (SELECT id, coalesce(fence, $3::integer) AS fence, coalesce(at, $5::bigint) AS at, coalesce(handled, $7::boolean) AS handled
-          FROM unnest($1::bigint[], $2::integer[], $4::bigint[], $6::boolean[]) AS given (id, fence, at, handled)) AS g
-     WHERE r.id = g.id AND r.stage + 0 = 3 AND r.fence = g.fence
-    RETURNING r.id, r.queue_id, r.concurrency_key, g.at, r.started_at
+       SET stage = 4, finished_at = ${at}, lease_until = NULL, cancel_requested = false, reason = NULL, status_label = NULL,
+         handled = r.handled OR ${handled}
+      ${which} AND r.stage + 0 = 3 AND r.fence = ${fence}
+    RETURNING r.id, r.queue_id, r.concurrency_key, ${at} AS at, r.started_at
   )
   SELECT queue_id, concurrency_key, at / ${MINUTE}, sum(greatest(0, at - started_at))::double precision, array_agg(id),
       (SELECT concurrency IS NOT NULL FROM octoflow_queues WHERE id = queue_id)
     FROM done GROUP BY 1, 2, 3`
+
+const COMPLETE_EACH = completing(
+  { fence: 'given.fence', at: 'given.at', handled: 'given.handled' },
+  `FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::boolean[]) AS given (id, fence, at, handled) WHERE r.id = given.id`,
+)
+
+// What is the same for all, as in the reports of a batch, needs no join; that is a third of the time.
+const COMPLETE_ALIKE = completing(
+  { fence: '$2::integer', at: '$3::bigint', handled: '$4::boolean' },
+  'WHERE r.id = ANY ($1::bigint[])',
+)
 
 const STORE_RESULTS = `INSERT INTO octoflow_results AS o (job_id, at, value)
   SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])

@@ -17,17 +17,18 @@ export function decodeText(text: string): string {
 
 /** An array of numbers or booleans as PostgreSQL reads it; the client's own way takes each element through a regular expression. */
 export function array(values: readonly (number | boolean | null)[]): string {
-  let text = '{'
-  for (const value of values) text += value === null ? 'NULL,' : `${value},`
-  return text.length === 1 ? '{}' : `${text.slice(0, -1)}}`
+  return `{${(values.includes(null) ? values.map((value) => value ?? 'NULL') : values).join(',')}}`
 }
 
 /** An array of texts as PostgreSQL reads it, still to be encoded. */
 export function textArray(values: readonly (string | null)[]): string {
-  let text = '{'
-  for (const value of values) text += value === null ? 'NULL,' : `"${value.replace(/["\\]/g, '\\$&')}",`
-  return text.length === 1 ? '{}' : `${text.slice(0, -1)}}`
+  const json = JSON.stringify(values)
+  if (!OTHER_ESCAPE.test(json)) return `{${json.slice(1, -1)}}`
+  return `{${values.map((value) => (value === null ? 'NULL' : `"${value.replace(/["\\]/g, '\\$&')}"`)).join(',')}}`
 }
+
+/** Quotes and backslashes are escaped in JSON as they are in arrays, and it is written ten times as fast; other characters are not. */
+const OTHER_ESCAPE = /\\[^"\\]/
 
 /**
  * A column of many rows, for `unnest`, whose shorter arrays are filled with NULL: where all rows have the same value it is sent
@@ -44,17 +45,16 @@ export function textColumn(values: readonly (string | null)[]): [values: string,
 }
 
 /** The numbers of an array as PostgreSQL writes it. */
-export const numbers = (text: string): number[] => (text === '{}' ? [] : text.slice(1, -1).split(',').map(Number))
+export const numbers = (text: string): number[] => JSON.parse(`[${text.slice(1, -1)}]`) as number[]
 
 /** The same, of an array that may hold NULL. */
 export const numbersOrNull = (text: string): (number | null)[] =>
-  text === '{}'
-    ? []
-    : text
-        .slice(1, -1)
-        .split(',')
-        .map((number) => (number === 'NULL' ? null : Number(number)))
+  JSON.parse(`[${text.slice(1, -1).replaceAll('NULL', 'null')}]`) as (number | null)[]
 
 /** The texts of a JSON array. */
-export const texts = (json: string): string[] =>
-  (JSON.parse(json) as string[]).map((text) => (text === null ? text : decodeText(text)))
+export function texts(json: string): string[] {
+  const values = JSON.parse(json) as string[]
+  return json.includes(ESCAPED_SUB) ? values.map((text) => (text === null ? text : decodeText(text))) : values
+}
+
+const ESCAPED_SUB = '\\u001a'

@@ -25,8 +25,7 @@ const startingOfMany = (row: string): string =>
   starting('width_bucket(picked.n, $2::bigint[])', 'picked.n', `FROM picked WHERE ${row}`)
 
 // Without a join, which costs a quarter of the claim.
-const startingOfOne = (places: string): string =>
-  starting('1', '1 AS n', `WHERE r.ctid = ANY (ARRAY(${places})) AND $2::bigint[] IS NOT NULL`)
+const startingOfOne = (which: string): string => starting('1', '1 AS n', `WHERE ${which} AND $2::bigint[] IS NOT NULL`)
 
 const unlessAllNull = (column: string, aggregate: string): string =>
   `CASE WHEN count(${column}) > 0 THEN ${aggregate}(${column}) END`
@@ -76,12 +75,17 @@ export const PICK_FOR_ONE = `WITH locked AS MATERIALIZED (${LOCKED}), weighed AS
   ), picked AS NOT MATERIALIZED (
     SELECT *, 1 AS n FROM locked WHERE NOT (SELECT too_heavy FROM weighed)
   ), started AS (
-    ${startingOfOne('SELECT ctid FROM picked WHERE concurrency_key IS NULL')}
+    ${startingOfOne('r.ctid = ANY (ARRAY(SELECT ctid FROM picked WHERE concurrency_key IS NULL))')}
   )
   SELECT started.*, keyed.*, (SELECT too_heavy FROM weighed), state.*
     FROM (${STARTED}) AS started, (${KEYED}) AS keyed, (${STATE}) AS state`
 
 export const START = `WITH picked AS MATERIALIZED (SELECT * FROM unnest($6::bigint[], $7::bigint[]) AS p (id, n)), started AS (
     ${startingOfMany('r.id = picked.id')}
+  )
+  ${STARTED}`
+
+export const START_FOR_ONE = `WITH started AS (
+    ${startingOfOne('r.id = ANY ($6::bigint[]) AND $7::bigint[] IS NOT NULL')}
   )
   ${STARTED}`

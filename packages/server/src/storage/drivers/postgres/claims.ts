@@ -4,8 +4,9 @@ import { deadlineOf } from '../../../model/settle.ts'
 import type { Claim, ClaimedJob } from '../../contract/leases.ts'
 import { CHARACTERS_AT_ONCE } from '../../contract/page.ts'
 import { Stage } from '../../sql/stages.ts'
-import { PICK, PICK_FOR_ONE, START } from './claim-statements.ts'
+import { PICK, PICK_FOR_ONE, START, START_FOR_ONE } from './claim-statements.ts'
 import { type Keyed, Picked, type PickedRecord, type Started, type StartedRecord, toStarted } from './claimed.ts'
+import type { Lane } from './lanes.ts'
 import { QUEUE_COLUMNS, type QueueRecord } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
 import { array, textArray } from './values.ts'
@@ -91,7 +92,10 @@ class Takers {
     const left = [...this.#left]
     let taker = 0
     let end = left[0]!
-    for (const { n, job } of jobs.toSorted((a, b) => a.n - b.n || a.job.priority - b.job.priority || a.job.id - b.job.id)) {
+    const inOrder = jobs.toSorted(
+      (a, b) => (this.single ? 0 : a.n - b.n) || a.job.priority - b.job.priority || a.job.id - b.job.id,
+    )
+    for (const { n, job } of inOrder) {
       while (n > end) end += left[++taker]!
       this.#jobs[taker]!.push(job)
       this.#left[taker]!--
@@ -134,7 +138,13 @@ async function take(
   }
 
   const plain = picked.started(settings)
-  noteStarts(transaction, queueId, null, plain, now)
+  noteStarts(
+    transaction,
+    queueId,
+    null,
+    plain.map(({ job }) => job.runAt),
+    now,
+  )
   const jobs = [...plain, ...(await startKeyed(transaction, queueId, picked.keyed(), takers, settings))]
   // Jobs beyond what one answer can carry were locked all the same, and passed by by others.
   if (picked.cut) transaction.change(queueId).becameReady++
@@ -203,56 +213,58 @@ async function startKeyed(
   if (keyed.length === 0) return []
   const { lanes } = transaction
   const { now } = takers
-  const wanted = keyed.map(({ key }) => lanes.get(queueId, key))
+  const shares = new Map<Lane, { left: number; readonly starting: Keyed[] }>()
+  const laneOf = keyed.map(({ key }) => lanes.get(queueId, key))
+  const wanted = [...new Set(laneOf)]
   await Promise.all([lanes.lock(), lanes.rates.read(wanted, now)])
-  const starting: Keyed[] = []
+  for (const lane of wanted) shares.set(lane, { left: lanes.placesIn(lane, now), starting: [] })
   const held: number[] = []
   for (const [index, job] of keyed.entries()) {
-    if (lanes.mayStart(wanted[index]!, now)) {
-      noteStart(transaction, queueId, job.key, job.runAt, now)
-      starting.push(job)
-    } else {
+    const share = shares.get(laneOf[index]!)!
+    if (share.left-- > 0) share.starting.push(job)
+    else {
       transaction.move(queueId, job.key, Stage.ready, Stage.held)
       held.push(job.id)
     }
   }
+  for (const [{ key }, { starting }] of shares)
+    noteStarts(
+      transaction,
+      queueId,
+      key,
+      starting.map(({ runAt }) => runAt),
+      now,
+    )
   if (held.length > 0) transaction.send(HOLD, array(held))
   else lanes.leave(wanted)
-  const ids = array(starting.map(({ id }) => id))
+  const starting = [...shares.values()].flatMap((share) => share.starting)
   const [row] = await transaction.rows<StartedRecord>(
-    START,
+    takers.single ? START_FOR_ONE : START,
     now,
     ...takers.parameters(),
     GRACE,
-    ids,
+    array(starting.map(({ id }) => id)),
     array(starting.map(({ n }) => n)),
   )
   await lanes.balance(now)
   return toStarted(row!, settings)
 }
 
-export function noteStart(
+/** Notes that jobs start, which could do so at certain times, `runAts`. */
+export function noteStarts(
   transaction: Transaction,
   queueId: number,
   key: string | null,
-  runAt: Instant,
+  runAts: readonly Instant[],
   now: Instant,
   from: Stage = Stage.ready,
 ): void {
-  transaction.move(queueId, key, from, Stage.running)
-  transaction.lanes.rates.countStarts(queueId, key, now)
+  if (runAts.length === 0) return
+  transaction.move(queueId, key, from, Stage.running, runAts.length)
+  transaction.lanes.rates.countStarts(queueId, key, now, runAts.length)
   const stats = transaction.stats(queueId, now)
-  stats.started++
-  stats.waited += Math.max(0, now - runAt)
-}
-
-function noteStarts(transaction: Transaction, queueId: number, key: null, started: readonly Started[], now: Instant): void {
-  if (started.length === 0) return
-  transaction.move(queueId, key, Stage.ready, Stage.running, started.length)
-  transaction.lanes.rates.countStarts(queueId, key, now, started.length)
-  const stats = transaction.stats(queueId, now)
-  stats.started += started.length
-  for (const { job } of started) stats.waited += Math.max(0, now - job.runAt)
+  stats.started += runAts.length
+  for (const runAt of runAts) stats.waited += Math.max(0, now - runAt)
 }
 
 async function nextTry(

@@ -2,7 +2,7 @@ import type { Instant } from '../../../lib/time.ts'
 import { Stage } from '../../sql/stages.ts'
 import { type Places, RateUsage } from './rate-usage.ts'
 import type { Transaction } from './transaction.ts'
-import { array, textArray } from './values.ts'
+import { array, numbers, textArray } from './values.ts'
 
 /** A concurrency key in use. Until it is locked, the counts are what the transaction adds. */
 export interface Lane {
@@ -33,7 +33,7 @@ const BALANCE_AT_ONCE = 1_000
 export class Lanes {
   readonly rates: RateUsage
   readonly #transaction: Transaction
-  readonly #known = new Map<string, Lane>()
+  readonly #known = new Map<number, Map<string, Lane>>()
   readonly #touched = new Set<Lane>()
 
   constructor(transaction: Transaction) {
@@ -49,11 +49,15 @@ export class Lanes {
   }
 
   get(queueId: number, key: string): Lane {
-    const name = `${queueId}:${key}`
-    let lane = this.#known.get(name)
+    let lanes = this.#known.get(queueId)
+    if (lanes === undefined) {
+      lanes = new Map()
+      this.#known.set(queueId, lanes)
+    }
+    let lane = lanes.get(key)
     if (lane === undefined) {
       lane = { queueId, key, running: 0, ready: 0, held: 0, wakeAt: null, locked: false, changed: false }
-      this.#known.set(name, lane)
+      lanes.set(key, lane)
     }
     return lane
   }
@@ -73,7 +77,7 @@ export class Lanes {
 
   /** Locks all lanes that were named, and makes those that are missing. */
   async lock(): Promise<void> {
-    const unlocked = [...this.#known.values()].filter(({ locked }) => !locked)
+    const unlocked = this.#all().filter(({ locked }) => !locked)
     if (unlocked.length === 0) return
     await this.#lock(unlocked)
     // Again where one was deleted as idle after it had been seen.
@@ -121,9 +125,9 @@ export class Lanes {
     for (const [key] of due) this.touch(queueId, key)
   }
 
-  /** Whether one more job of the lane may start now. */
-  mayStart(lane: Lane, now: Instant): boolean {
-    return this.#places(lane, now).free > 0
+  /** How many more jobs of the lane may start now. */
+  placesIn(lane: Lane, now: Instant): number {
+    return this.#places(lane, now).free
   }
 
   /** How many more jobs of the lane could be ready now. */
@@ -163,7 +167,7 @@ export class Lanes {
   }
 
   save(): void {
-    const changed = [...this.#known.values()].filter((lane) => lane.changed)
+    const changed = this.#all().filter((lane) => lane.changed)
     if (changed.length > 0) {
       for (const lane of changed) {
         if (!lane.locked) throw new Error('a lane was changed that is not locked')
@@ -181,6 +185,10 @@ export class Lanes {
     this.rates.save()
   }
 
+  #all(): Lane[] {
+    return [...this.#known.values()].flatMap((lanes) => [...lanes.values()])
+  }
+
   #sleep(lane: Lane, until: Instant | null): void {
     if (until === lane.wakeAt) return
     if (until !== null) this.#transaction.change(lane.queueId).nextTimeMoved = true
@@ -188,18 +196,34 @@ export class Lanes {
     lane.changed = true
   }
 
-  /** The ready jobs of each lane, and the best of those that are held: one more than could be made ready, if there is one. */
+  /**
+   * The best jobs that each lane holds: one more than could be made ready, if there is one. All its ready jobs beside them only
+   * where some have to be held back, because there are too many or because that one more should go before the last of them.
+   */
   async #waiting(places: ReadonlyMap<Lane, Places>): Promise<Map<Lane, Waiting>> {
     const lanes = [...places.keys()]
-    const rows = await this.#transaction.rows<WaitingRecord>(
-      SELECT_WAITING,
-      ...namesOf(lanes),
-      array(lanes.map((lane) => Math.min(BALANCE_AT_ONCE, places.get(lane)!.free) + 1)),
-    )
+    const roomIn = (lane: Lane): number => places.get(lane)!.free - lane.ready
+    const wanted = lanes.map((lane) => Math.min(BALANCE_AT_ONCE, Math.max(0, roomIn(lane))) + 1)
+    const waiting = await this.#read(SELECT_EDGES, lanes, wanted)
+    const crowded = lanes.filter((lane) => {
+      const { ready, held } = waiting.get(lane)!
+      const next = held[roomIn(lane)]
+      const last = ready.pop()
+      return roomIn(lane) < 0 || (next !== undefined && last !== undefined && inOrder(next, last) < 0)
+    })
+    if (crowded.length === 0) return waiting
+    const most = crowded.map((lane) => Math.min(BALANCE_AT_ONCE, places.get(lane)!.free) + 1)
+    return new Map([...waiting, ...(await this.#read(SELECT_WAITING, crowded, most))])
+  }
+
+  async #read(sql: string, lanes: readonly Lane[], wanted: readonly number[]): Promise<Map<Lane, Waiting>> {
+    const [row] = await this.#transaction.rows<WaitingRecord>(sql, ...namesOf(lanes), array(wanted))
     const waiting = new Map(lanes.map((lane): [Lane, Waiting] => [lane, { ready: [], held: [] }]))
-    for (const [index, id, stage, priority] of rows) {
-      const jobs = waiting.get(lanes[index - 1]!)!
-      jobs[stage === Stage.ready ? 'ready' : 'held'].push({ id, priority })
+    if (row![0] === null) return waiting
+    const [indexes, ids, stages, priorities] = row!.map(numbers) as [number[], number[], Stage[], number[]]
+    for (const [at, id] of ids.entries()) {
+      const jobs = waiting.get(lanes[indexes[at]! - 1]!)!
+      jobs[stages[at] === Stage.ready ? 'ready' : 'held'].push({ id, priority: priorities[at]! })
     }
     for (const { ready, held } of waiting.values()) {
       ready.sort(inOrder)
@@ -278,7 +302,8 @@ const namesOf = (lanes: readonly Lane[]): readonly [queueIds: string, keys: stri
 
 type LaneRecord = readonly [queueId: number, key: string, running: number, ready: number, held: number, wakeAt: Instant | null]
 
-type WaitingRecord = readonly [lane: number, id: number, stage: Stage, priority: number]
+/** Columns of the jobs, each as an array. */
+type WaitingRecord = readonly [lanes: string, ids: string, stages: string, priorities: string]
 
 const MAKE = `INSERT INTO octoflow_lanes (queue_id, key)
   SELECT * FROM unnest($1::integer[], $2::text[]) AS named (queue_id, key) ORDER BY queue_id, key COLLATE "C" ON CONFLICT DO NOTHING`
@@ -309,19 +334,27 @@ const SELECT_DUE = `SELECT key FROM octoflow_lanes
   WHERE queue_id = $1 AND wake_at IS NOT NULL AND wake_at <= $2 ORDER BY wake_at LIMIT $3`
 
 // The stage is no literal here, or the index of all pending jobs might be taken for that of the keyed ones.
-const ofLane = (stage: string): string => `SELECT id, stage, priority FROM octoflow_requests
+const ofLane = (stage: string, order = ''): string => `SELECT id, stage, priority FROM octoflow_requests
   WHERE queue_id = lane.queue_id AND concurrency_key = lane.key AND concurrency_key IS NOT NULL
     AND stage = lane.${stage} AND stage + 0 < 3
-  ORDER BY priority, id`
+  ORDER BY priority ${order}, id ${order}`
 
-const SELECT_WAITING = `SELECT lane.index, job.id, job.stage, job.priority
+const selecting = (
+  ready: string,
+): string => `SELECT array_agg(lane.index), array_agg(job.id), array_agg(job.stage), array_agg(job.priority)
   FROM (SELECT *, ${Stage.ready}::smallint AS ready, ${Stage.held}::smallint AS held
       FROM unnest($1::integer[], $2::text[], $3::integer[]) WITH ORDINALITY AS l (queue_id, key, wanted, index)) AS lane,
-    LATERAL ((${ofLane('ready')}) UNION ALL (${ofLane('held')} LIMIT lane.wanted)) AS job`
+    LATERAL ((${ready}) UNION ALL (${ofLane('held')} LIMIT lane.wanted)) AS job`
+
+/** The last of the ready jobs, and the best of the held ones. */
+const SELECT_EDGES = selecting(`${ofLane('ready', 'DESC')} LIMIT 1`)
+
+/** All ready jobs, and the best of the held ones. */
+const SELECT_WAITING = selecting(ofLane('ready'))
 
 const moving = (from: Stage, to: Stage): string => `UPDATE octoflow_requests SET stage = ${to}
-  WHERE id = ANY (ARRAY(
-    SELECT id FROM octoflow_requests WHERE id = ANY ($1::bigint[]) AND stage + 0 = ${from} FOR NO KEY UPDATE SKIP LOCKED))
+  WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM octoflow_requests WHERE id = ANY ($1::bigint[]) AND stage + 0 = ${from} FOR NO KEY UPDATE SKIP LOCKED))
   RETURNING id`
 
 const PROMOTE = moving(Stage.held, Stage.ready)

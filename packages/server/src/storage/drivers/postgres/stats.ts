@@ -1,9 +1,9 @@
 import { type Duration, HOUR, type Instant, MINUTE } from '../../../lib/time.ts'
 import type { StatsPoint, StatsStore, StatsSums } from '../../contract/stats.ts'
+import { STATS_COLUMNS } from '../../sql/queue-change.ts'
 import { rangesOf } from '../../sql/roll-ups.ts'
 import type { Value } from './connection.ts'
 import type { Database } from './database.ts'
-import { STATS_COLUMNS } from './queue-rows.ts'
 import { array, textArray } from './values.ts'
 
 export class PostgresStats implements StatsStore {

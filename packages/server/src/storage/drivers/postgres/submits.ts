@@ -2,7 +2,8 @@ import type { Instant } from '../../../lib/time.ts'
 import type { NewRequest, Submitted } from '../../contract/requests.ts'
 import { formatMeta } from '../../sql/meta.ts'
 import { formatOptions } from '../../sql/options.ts'
-import { pendingStage, Stage } from '../../sql/stages.ts'
+import { useRoom } from '../../sql/room.ts'
+import { pendingStage, type Stage } from '../../sql/stages.ts'
 import { idempotencyAnswers, rememberAnswers } from './idempotency.ts'
 import { insertLabels } from './job-rows.ts'
 import type { Lane } from './lanes.ts'
@@ -96,7 +97,7 @@ async function insert(transaction: Transaction, items: readonly Item[]): Promise
   if (items.length === 0) return
   const rows = items.map(toRow)
   const latest = Math.max(...items.map(({ now }) => now))
-  const roomy = await useRoom(transaction, rows, latest)
+  const roomy = await useRoom<Lane>(transaction, rows, latest)
   const first = await insertRows(transaction, rows, latest)
   for (const [index, { item, stage }] of rows.entries()) {
     const { queueId, request, now } = item
@@ -113,37 +114,6 @@ async function insert(transaction: Transaction, items: readonly Item[]): Promise
       return labels === null ? [] : [[item.answer!.id, labels] as const]
     }),
   )
-}
-
-/**
- * Makes jobs whose concurrency key has room ready at once: to hold them first, for the balance to find, would write each row
- * twice. Rows with a unique key may have to wait for another transaction, and nobody waits for rows who holds lanes.
- * @returns the lanes that need no balance, since all their new jobs are ready.
- */
-async function useRoom(transaction: Transaction, rows: readonly Row[], now: Instant): Promise<readonly Lane[]> {
-  if (rows.some(({ item }) => item.request.job?.uniqueKey != null)) return []
-  const { lanes } = transaction
-  const byLane = new Map<Lane, Row[]>()
-  for (const row of rows) {
-    if (row.stage !== Stage.held) continue
-    const lane = lanes.get(row.item.queueId!, row.item.request.job!.concurrencyKey!)
-    const others = byLane.get(lane)
-    if (others === undefined) byLane.set(lane, [row])
-    else others.push(row)
-  }
-  if (byLane.size === 0) return []
-  await Promise.all([lanes.lock(), transaction.settings([...byLane.keys()].map(({ queueId }) => queueId))])
-  await lanes.rates.read([...byLane.keys()], now)
-  const roomy: Lane[] = []
-  for (const [lane, waiting] of byLane) {
-    // Those that are held already may go before these.
-    if (lane.held > 0) continue
-    const best = waiting.toSorted((a, b) => a.item.request.job!.priority - b.item.request.job!.priority)
-    const room = Math.max(0, lanes.roomOf(lane, now))
-    for (const row of best.slice(0, room)) row.stage = Stage.ready
-    if (room >= waiting.length) roomy.push(lane)
-  }
-  return roomy
 }
 
 function toRow(item: Item): Row {

@@ -1,19 +1,12 @@
 import { type Instant, MINUTE } from '../../../lib/time.ts'
 import type { QueueSettings } from '../../../model/queue.ts'
+import { COUNT_COLUMNS, QueueChange, STATS_COLUMNS, StatsRow } from '../../sql/queue-change.ts'
 import type { QueueNames } from '../../sql/queue-names.ts'
 import type { Stage } from '../../sql/stages.ts'
 import type { Connection, Queryable, Value } from './connection.ts'
 import { JobRows } from './job-rows.ts'
 import { Lanes } from './lanes.ts'
-import {
-  COUNT_COLUMNS,
-  QUEUE_COLUMNS,
-  QueueChange,
-  type QueueRecord,
-  STATS_COLUMNS,
-  StatsRow,
-  settingsOf,
-} from './queue-rows.ts'
+import { QUEUE_COLUMNS, type QueueRecord, settingsOf } from './queue-rows.ts'
 import type { Ready } from './signals.ts'
 import { array, textArray } from './values.ts'
 

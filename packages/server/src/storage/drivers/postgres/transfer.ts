@@ -7,10 +7,10 @@ import {
   type TransferProgress,
   type TransferStore,
 } from '../../contract/transfer.ts'
+import { COUNT_COLUMNS } from '../../sql/queue-change.ts'
 import { Stage } from '../../sql/stages.ts'
 import type { Queryable } from './connection.ts'
 import type { Database } from './database.ts'
-import { COUNT_COLUMNS } from './queue-rows.ts'
 import { RECORD_TABLES } from './transfer-tables.ts'
 import type { Writer } from './writer.ts'
 

@@ -1,10 +1,10 @@
 import { DAY, type Duration, type Instant, MINUTE } from '../../../lib/time.ts'
 import { HOURS_KEPT, MINUTES_KEPT } from '../../contract/stats.ts'
 import type { StorageSize, UpkeepStore } from '../../contract/upkeep.ts'
+import { STATS_COLUMNS } from '../../sql/queue-change.ts'
 import type { Value } from './connection.ts'
 import type { Database } from './database.ts'
 import { firstIdAt } from './listing.ts'
-import { STATS_COLUMNS } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 

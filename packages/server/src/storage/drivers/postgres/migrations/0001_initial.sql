@@ -59,14 +59,12 @@ CREATE TABLE octoflow_counts (
 
 -- A request and, where it made one, its job: they share an id, so they share a row. `stage`: 0 ready, 1 scheduled, 2 held
 -- (these three are `pending`), 3 running, 4 completed, 5 cancelled, 6 dead; NULL for a request without a job. Short bodies
--- stand in the row; longer ones do not, for every change of the job writes the row anew.
+-- stand in the row; longer ones do not, for every change of the job writes the row anew. What all jobs have comes first:
+-- PostgreSQL finds a column at once only where none before it is NULL.
 CREATE TABLE octoflow_requests (
   id               bigint   PRIMARY KEY,
   received_at      bigint   NOT NULL,
   run_at           bigint,
-  lease_until      bigint,
-  started_at       bigint,
-  finished_at      bigint,
   queue_id         integer,
   attempt          integer  NOT NULL DEFAULT 0,
   fence            integer  NOT NULL DEFAULT 0,
@@ -75,6 +73,9 @@ CREATE TABLE octoflow_requests (
   handled          boolean  NOT NULL DEFAULT false,
   revised          boolean  NOT NULL DEFAULT false, -- a retry put another payload in the body's place; see octoflow_payloads
   cancel_requested boolean  NOT NULL DEFAULT false,
+  lease_until      bigint,
+  started_at       bigint,
+  finished_at      bigint,
   max_attempts     integer,
   size             integer, -- characters of the payload, where it does not stand in this row
   timeout          bigint,

@@ -4,6 +4,7 @@ import { deadlineOf } from '../../../model/settle.ts'
 import type { Claim } from '../../contract/leases.ts'
 import { Stage } from '../../sql/stages.ts'
 import { type ClaimCall, type Content, type Contents, type PickedRecord, type Share, Takers } from './claimed.ts'
+import type { Lane } from './lanes.ts'
 import { QUEUE_COLUMNS, type QueueRecord, reviewOf } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
@@ -157,24 +158,33 @@ async function startShares(
   now: Instant,
 ): Promise<readonly Share[]> {
   const { lanes } = transaction
-  const keyed = shares.flatMap(({ job }) => job[6] ?? []).map((key) => lanes.get(queueId, key))
+  const laneOf = new Map<Share, Lane>()
+  for (const share of shares) if (share.job[6] !== null) laneOf.set(share, lanes.get(queueId, share.job[6]))
+  const keyed = [...new Set(laneOf.values())]
   if (keyed.length > 0) {
     await lanes.lock()
-    await lanes.rates.read([...new Set(keyed)], now)
+    await lanes.rates.read(keyed, now)
   }
+  const left = new Map(keyed.map((lane) => [lane, lanes.placesIn(lane, now)]))
   const started: Share[] = []
   const held: number[] = []
   for (const share of shares) {
-    const [id, , , , , runAt, key] = share.job
-    if (key === null || lanes.mayStart(lanes.get(queueId, key), now)) {
-      noteStart(transaction, queueId, key, runAt, now)
+    const lane = laneOf.get(share)
+    const places = lane === undefined ? Number.POSITIVE_INFINITY : left.get(lane)!
+    if (places > 0) {
+      if (lane !== undefined) left.set(lane, places - 1)
       started.push(share)
     } else {
-      transaction.move(queueId, key, Stage.ready, Stage.held)
-      held.push(id)
+      transaction.move(queueId, share.job[6], Stage.ready, Stage.held)
+      held.push(share.job[0])
     }
   }
+  for (const [key, of] of Map.groupBy(started, ({ job }) => job[6])) {
+    const runAts = of.map(({ job }) => job[5])
+    noteStarts(transaction, queueId, key, runAts, now)
+  }
   if (held.length > 0) transaction.send(HOLD, held)
+  else lanes.leave(keyed)
   for (const of of Map.groupBy(started, ({ worker, until }) => `${until} ${worker}`).values()) {
     const { worker, until } = of[0]!
     const ids = of.map(({ job }) => job[0])
@@ -197,19 +207,20 @@ async function readContents(transaction: Transaction, jobs: readonly Share[]): P
   return contents
 }
 
-export function noteStart(
+/** Notes that jobs start, which could do so at certain times, `runAts`. */
+export function noteStarts(
   transaction: Transaction,
   queueId: number,
   key: string | null,
-  runAt: Instant,
+  runAts: readonly Instant[],
   now: Instant,
   from: Stage = Stage.ready,
 ): void {
-  transaction.move(queueId, key, from, Stage.running)
-  transaction.lanes.rates.countStart(queueId, key, now)
+  transaction.move(queueId, key, from, Stage.running, runAts.length)
+  transaction.lanes.rates.countStarts(queueId, key, now, runAts.length)
   const stats = transaction.stats(queueId, now)
-  stats.started++
-  stats.waited += Math.max(0, now - runAt)
+  stats.started += runAts.length
+  for (const runAt of runAts) stats.waited += Math.max(0, now - runAt)
 }
 
 async function nextTry(

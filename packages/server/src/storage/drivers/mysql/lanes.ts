@@ -3,12 +3,13 @@ import { Stage } from '../../sql/stages.ts'
 import { type Places, RateUsage } from './rate-usage.ts'
 import type { Transaction } from './transaction.ts'
 
-/** A concurrency key in use. Until it is locked, `running` and `ready` are what the transaction adds. */
+/** A concurrency key in use. Until it is locked, the counts are what the transaction adds. */
 export interface Lane {
   readonly queueId: number
   readonly key: string
   running: number
   ready: number
+  held: number
   wakeAt: Instant | null
   /** How many of its jobs the transaction moved, or may have moved. */
   touches: number
@@ -45,7 +46,7 @@ const AT_ONCE: Instant = 0
 export class Lanes {
   readonly rates: RateUsage
   readonly #transaction: Transaction
-  readonly #known = new Map<string, Lane>()
+  readonly #known = new Map<number, Map<string, Lane>>()
   readonly #touched = new Set<Lane>()
 
   constructor(transaction: Transaction) {
@@ -54,37 +55,45 @@ export class Lanes {
   }
 
   /** The lane of a key, to be balanced before the verb ends. */
-  touch(queueId: number, key: string): Lane {
+  touch(queueId: number, key: string, jobs = 1): Lane {
     const lane = this.get(queueId, key)
     this.#touched.add(lane)
-    lane.touches++
+    lane.touches += jobs
     return lane
   }
 
   get(queueId: number, key: string): Lane {
-    const name = `${queueId}:${key}`
-    let lane = this.#known.get(name)
+    let lanes = this.#known.get(queueId)
+    if (lanes === undefined) {
+      lanes = new Map()
+      this.#known.set(queueId, lanes)
+    }
+    let lane = lanes.get(key)
     if (lane === undefined) {
-      lane = { queueId, key, running: 0, ready: 0, wakeAt: null, touches: 0, locked: false, changed: false }
-      this.#known.set(name, lane)
+      lane = { queueId, key, running: 0, ready: 0, held: 0, wakeAt: null, touches: 0, locked: false, changed: false }
+      lanes.set(key, lane)
     }
     return lane
   }
 
-  /** Counts a keyed job that enters or leaves `ready` or `running`. */
-  move(queueId: number, key: string, from: Stage | null, to: Stage | null): void {
+  /** Counts keyed jobs that enter or leave a stage that matters here. */
+  move(queueId: number, key: string, from: Stage | null, to: Stage | null, jobs = 1): void {
     if (from === to) return
-    const lane = this.touch(queueId, key)
-    if (from === Stage.ready) lane.ready--
-    if (from === Stage.running) lane.running--
-    if (to === Stage.ready) lane.ready++
-    if (to === Stage.running) lane.running++
+    const lane = this.touch(queueId, key, jobs)
+    if (from === Stage.ready) lane.ready -= jobs
+    if (from === Stage.running) lane.running -= jobs
+    if (from === Stage.held) lane.held -= jobs
+    if (to === Stage.ready) lane.ready += jobs
+    if (to === Stage.running) lane.running += jobs
+    if (to === Stage.held) lane.held += jobs
     lane.changed = true
   }
 
   /** Locks all lanes that were named, and makes those that are missing. */
   async lock(): Promise<void> {
-    const unlocked = [...this.#known.values()].filter(({ locked }) => !locked).sort(inOrderOfKeys)
+    const unlocked = this.#all()
+      .filter(({ locked }) => !locked)
+      .sort(inOrderOfKeys)
     if (unlocked.length === 0) return
     this.#transaction.send(
       MAKE,
@@ -100,10 +109,11 @@ export class Lanes {
         ),
       ),
     )
-    for (const [queueId, key, running, ready, wakeAt] of rows.flat()) {
+    for (const [queueId, key, running, ready, held, wakeAt] of rows.flat()) {
       const lane = this.get(queueId, key)
       lane.running += running
       lane.ready += ready
+      lane.held += held
       lane.wakeAt = wakeAt
       lane.locked = true
     }
@@ -132,14 +142,23 @@ export class Lanes {
     if (review !== null) this.#transaction.send(REVIEW_FROM, from[LANES_AT_ONCE]?.[0] ?? null, queueId)
   }
 
-  /** Whether one more job of the lane may start now. */
-  mayStart(lane: Lane, now: Instant): boolean {
-    return this.#places(lane, now).free > 0
+  /** How many more jobs of the lane may start now. */
+  placesIn(lane: Lane, now: Instant): number {
+    return this.#places(lane, now).free
   }
 
-  /** Whether one more job of the lane could be ready now. */
-  hasRoom(lane: Lane, now: Instant): boolean {
-    return this.#places(lane, now).free > lane.ready
+  /** How many more jobs of the lane could be ready now. */
+  roomOf(lane: Lane, now: Instant): number {
+    return this.#places(lane, now).free - lane.ready
+  }
+
+  /** Leaves lanes out of the next balance where nothing but starts befell them: what ran before is what is ready less now. */
+  leave(lanes: readonly Lane[]): void {
+    for (const lane of lanes) {
+      if (this.#transaction.settingsOf(lane.queueId).keyRateLimit !== null) continue
+      this.#touched.delete(lane)
+      lane.touches = 0
+    }
   }
 
   /** Makes ready what may start, and holds back what may not, in every lane touched; leaves what is too much to later claims. */
@@ -150,19 +169,24 @@ export class Lanes {
     this.#touched.clear()
     await Promise.all([this.lock(), this.#transaction.settings(lanes.map(({ queueId }) => queueId))])
     await this.rates.read(lanes, now)
-    const share = Math.ceil(SHIFTS_AT_ONCE / lanes.length)
-    const tasks = await Promise.all(lanes.map((lane) => this.#look(lane, this.#places(lane, now), share)))
+    const unsettled: (readonly [Lane, Places])[] = []
+    for (const lane of lanes) {
+      const places = this.#places(lane, now)
+      // Where none is held and no more are ready than may start there is nothing to balance.
+      if (lane.held > 0 || lane.ready > places.free) unsettled.push([lane, places])
+      else this.#settle(lane, null)
+    }
+    const share = Math.ceil(SHIFTS_AT_ONCE / unsettled.length)
+    const tasks = await Promise.all(unsettled.map(([lane, places]) => this.#look(lane, places, share)))
     await this.#shift(tasks, Stage.ready, Stage.held, surplusOf)
     await this.#shift(tasks, Stage.held, Stage.ready, deservingOf)
-    for (const task of tasks) {
-      task.lane.touches = 0
-      this.#wakeAt(task.lane, task.unfinished ? AT_ONCE : task.held > 0 ? task.places.nextAt : null)
-    }
+    for (const { lane, places, unfinished } of tasks)
+      this.#settle(lane, unfinished ? AT_ONCE : lane.held > 0 ? places.nextAt : null)
   }
 
   /** @returns whether there was anything to save. */
   save(): boolean {
-    const changed = [...this.#known.values()].filter((lane) => lane.changed)
+    const changed = this.#all().filter((lane) => lane.changed)
     if (changed.length > 0) {
       for (const lane of changed) {
         if (!lane.locked) throw new Error('a lane was changed that is not locked')
@@ -170,14 +194,20 @@ export class Lanes {
       }
       this.#transaction.send(
         SAVE,
-        changed.map(({ queueId, key, running, ready, wakeAt }) => [queueId, key, running, ready, wakeAt]),
+        changed.map(({ queueId, key, running, ready, held, wakeAt }) => [queueId, key, running, ready, held, wakeAt]),
       )
     }
     this.rates.save()
     return changed.length > 0
   }
 
-  #wakeAt(lane: Lane, at: Instant | null): void {
+  #all(): Lane[] {
+    return [...this.#known.values()].flatMap((lanes) => [...lanes.values()])
+  }
+
+  /** @param at when to look at the lane again. */
+  #settle(lane: Lane, at: Instant | null): void {
+    lane.touches = 0
     if (at === lane.wakeAt) return
     if (at !== null) this.#transaction.change(lane.queueId).nextTimeMoved = true
     lane.wakeAt = at
@@ -194,7 +224,7 @@ export class Lanes {
       worstAtMost === 0 ? [] : this.#transaction.rows<PlaceRecord>(SELECT_WORST_READY, queueId, key, worstAtMost),
       this.#transaction.rows<PlaceRecord>(SELECT_BEST_HELD, queueId, key, bestAtMost),
     ])
-    return { lane, places, worst, best, most, held: best.length, unfinished: false }
+    return { lane, places, worst, best, most, unfinished: false }
   }
 
   /** Moves jobs that no other transaction holds. @param choose of each lane. */
@@ -205,12 +235,12 @@ export class Lanes {
     const free = (await this.#transaction.rows<[number]>(LOCK_FREE, [...taskOf.keys()], from)).map(([id]) => id)
     if (free.length > 0) this.#transaction.send(SHIFT, to, free)
     for (const id of free) {
-      const task = taskOf.get(id)!
+      const { lane } = taskOf.get(id)!
       const by = to === Stage.ready ? 1 : -1
-      this.#transaction.change(task.lane.queueId).count(from, to)
-      task.held -= by
-      task.lane.ready += by
-      task.lane.changed = true
+      this.#transaction.change(lane.queueId).count(from, to)
+      lane.held -= by
+      lane.ready += by
+      lane.changed = true
     }
   }
 
@@ -232,8 +262,6 @@ interface Task {
   readonly best: readonly PlaceRecord[]
   /** How many jobs may be moved each way. */
   readonly most: number
-  /** How many are held, as far as is known. */
-  held: number
   /** Whether more is to be done than is done at once. */
   unfinished: boolean
 }
@@ -266,7 +294,7 @@ const precedes = (a: PlaceRecord, b: PlaceRecord): boolean => a[1] < b[1] || (a[
 
 const inOrderOfKeys = (a: Lane, b: Lane): number => a.queueId - b.queueId || (a.key < b.key ? -1 : 1)
 
-type LaneRecord = readonly [queueId: number, key: string, running: number, ready: number, wakeAt: Instant | null]
+type LaneRecord = readonly [queueId: number, key: string, running: number, ready: number, held: number, wakeAt: Instant | null]
 
 type PlaceRecord = readonly [id: number, priority: number]
 
@@ -274,14 +302,14 @@ type PlaceRecord = readonly [id: number, priority: number]
 // wait for each other.
 const MAKE = 'INSERT INTO octoflow_lanes (queue_id, concurrency_key) VALUES ? ON DUPLICATE KEY UPDATE running = running'
 
-const SELECT_LOCKED = `SELECT queue_id, concurrency_key, running, ready, wake_at FROM octoflow_lanes FORCE INDEX (PRIMARY)
+const SELECT_LOCKED = `SELECT queue_id, concurrency_key, running, ready, held, wake_at FROM octoflow_lanes FORCE INDEX (PRIMARY)
   WHERE queue_id = ? AND concurrency_key IN (?) FOR UPDATE`
 
-const PEEK = `SELECT queue_id, concurrency_key, running, ready, wake_at FROM octoflow_lanes
+const PEEK = `SELECT queue_id, concurrency_key, running, ready, held, wake_at FROM octoflow_lanes
   WHERE queue_id = ? AND concurrency_key = ?`
 
-const SAVE = `INSERT INTO octoflow_lanes (queue_id, concurrency_key, running, ready, wake_at) VALUES ?
-  ON DUPLICATE KEY UPDATE running = VALUES(running), ready = VALUES(ready), wake_at = VALUES(wake_at)`
+const SAVE = `INSERT INTO octoflow_lanes (queue_id, concurrency_key, running, ready, held, wake_at) VALUES ?
+  ON DUPLICATE KEY UPDATE running = VALUES(running), ready = VALUES(ready), held = VALUES(held), wake_at = VALUES(wake_at)`
 
 const REVIEW_ALL = "UPDATE octoflow_queues SET review = '' WHERE id IN (?)"
 

@@ -7,7 +7,7 @@ import type { ItemResult, MovedJob } from '../../contract/storage.ts'
 import { Coalescer } from '../../sql/coalescer.ts'
 import { Stage, stateOf } from '../../sql/stages.ts'
 import type { ClaimCall } from './claimed.ts'
-import { claim, lockQueue, noteStart, runningIn } from './claims.ts'
+import { claim, lockQueue, noteStarts, runningIn } from './claims.ts'
 import type { Database } from './database.ts'
 import type { JobRecord } from './job-rows.ts'
 import { settleJob, type TimedReport, takeReports } from './reports.ts'
@@ -230,7 +230,7 @@ async function hasRoom(transaction: Transaction, { queueId, concurrencyKey }: Jo
 function leaseTo(transaction: Transaction, job: JobRecord, worker: string, now: Instant, until: Instant): void {
   const { stage, runAt, timeout } = job
   const deadline = timeout === null ? null : deadlineOf(now, timeout)
-  noteStart(transaction, job.queueId, job.concurrencyKey, runAt, now, stage)
+  noteStarts(transaction, job.queueId, job.concurrencyKey, [runAt], now, stage)
   Object.assign(job, { stage: Stage.running })
   transaction.jobs.change(job, {
     stage: Stage.running,

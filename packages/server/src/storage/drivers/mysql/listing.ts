@@ -2,9 +2,9 @@ import type { Instant } from '../../../lib/time.ts'
 import { LOWEST_PRIORITY } from '../../../model/job.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
 import { CHARACTERS_AT_ONCE, type Page, type PageRequest } from '../../contract/page.ts'
+import { COUNT_COLUMNS } from '../../sql/queue-change.ts'
 import { Stage, stagesOf } from '../../sql/stages.ts'
 import type { Queryable } from './connection.ts'
-import { COUNT_COLUMNS } from './queue-rows.ts'
 import { format } from './values.ts'
 
 /** Rows that one page may look at when its filter is one that no index serves: a few milliseconds' worth. */

@@ -52,11 +52,11 @@ export class RateUsage {
     return this.#places(queueId, ofKey(key), this.#transaction.settingsOf(queueId).keyRateLimit, now)
   }
 
-  /** Counts a start against the limits of the queue and of the key. */
-  countStart(queueId: number, key: string | null, now: Instant): void {
+  /** Counts starts against the limits of the queue and of the key. */
+  countStarts(queueId: number, key: string | null, now: Instant, jobs = 1): void {
     const { rateLimit, keyRateLimit } = this.#transaction.settingsOf(queueId)
-    if (rateLimit !== null) this.#use(queueId, OF_QUEUE, rateLimit, now)
-    if (key !== null && keyRateLimit !== null) this.#use(queueId, ofKey(key), keyRateLimit, now)
+    if (rateLimit !== null) this.#use(queueId, OF_QUEUE, rateLimit, now, jobs)
+    if (key !== null && keyRateLimit !== null) this.#use(queueId, ofKey(key), keyRateLimit, now, jobs)
   }
 
   save(): void {
@@ -81,17 +81,17 @@ export class RateUsage {
     return limit === null ? UNLIMITED : availability(limit, this.#slices.get(`${queueId}:${key}`) ?? [], now)
   }
 
-  #use(queueId: number, key: string, limit: RateLimit, now: Instant): void {
+  #use(queueId: number, key: string, limit: RateLimit, now: Instant, jobs: number): void {
     const slice = sliceStart(limit, now)
     const name = `${queueId}:${key}`
     const added = this.#added.get(`${name}:${slice}`)
-    if (added === undefined) this.#added.set(`${name}:${slice}`, { queueId, key, slice, used: 1 })
-    else added.used++
+    if (added === undefined) this.#added.set(`${name}:${slice}`, { queueId, key, slice, used: jobs })
+    else added.used += jobs
     const slices = this.#slices.get(name)
     if (slices === undefined) return
     const at = slices.findIndex(({ start }) => start === slice)
-    if (at >= 0) slices[at] = { start: slice, used: slices[at]!.used + 1 }
-    else slices.splice(slices.filter(({ start }) => start < slice).length, 0, { start: slice, used: 1 })
+    if (at >= 0) slices[at] = { start: slice, used: slices[at]!.used + jobs }
+    else slices.splice(slices.filter(({ start }) => start < slice).length, 0, { start: slice, used: jobs })
   }
 }
 

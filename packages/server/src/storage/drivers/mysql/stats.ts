@@ -1,7 +1,7 @@
 import { type Duration, HOUR, type Instant, MINUTE } from '../../../lib/time.ts'
 import type { StatsPoint, StatsStore, StatsSums } from '../../contract/stats.ts'
+import { STATS_COLUMNS } from '../../sql/queue-change.ts'
 import type { Database } from './database.ts'
-import { STATS_COLUMNS } from './queue-rows.ts'
 
 export class MysqlStats implements StatsStore {
   readonly #db: Database

@@ -2,9 +2,11 @@ import type { Instant } from '../../../lib/time.ts'
 import type { NewRequest, Submitted } from '../../contract/requests.ts'
 import { formatMeta } from '../../sql/meta.ts'
 import { formatOptions } from '../../sql/options.ts'
+import { useRoom } from '../../sql/room.ts'
 import { pendingStage, type Stage } from '../../sql/stages.ts'
 import { idempotencyAnswers, rememberAnswers } from './idempotency.ts'
 import { insertLabels } from './job-rows.ts'
+import type { Lane } from './lanes.ts'
 import type { Transaction } from './transaction.ts'
 import { uniqueHolders } from './unique-keys.ts'
 import type { Scalar } from './values.ts'
@@ -81,11 +83,14 @@ export const isInline = (meta: string | null, body: string): boolean => (meta?.l
 
 async function insert(transaction: Transaction, items: readonly Item[]): Promise<void> {
   if (items.length === 0) return
-  const { first, notBefore } = await takeIds(transaction, items.length, Math.max(...items.map(({ now }) => now)))
+  const latest = Math.max(...items.map(({ now }) => now))
+  const { first, notBefore } = await takeIds(transaction, items.length, latest)
+  const staged = items.map((item) => ({ item, stage: stageOf(item) }))
+  const roomy = await useRoom<Lane>(transaction, staged, latest)
   const rows: Scalar[][] = []
   const bodies: Scalar[][] = []
   let receivedAt = notBefore
-  for (const [index, item] of items.entries()) {
+  for (const [index, { item, stage }] of staged.entries()) {
     const { queueId, request, now } = item
     const id = first + index
     receivedAt = Math.max(receivedAt, now)
@@ -97,8 +102,7 @@ async function insert(transaction: Transaction, items: readonly Item[]): Promise
     if (queueId === null) rows.push([id, receivedAt, null, null, null, null, null, null, null, null, null, ...content])
     else {
       const job = request.job!
-      const stage: Stage = pendingStage(job.runAt ?? now, job.concurrencyKey, now)
-      const options = formatOptions({ ...job, timeout: null })
+      const options = formatOptions({ backoff: job.backoff, timeout: null, labels: job.labels })
       const keys = [job.concurrencyKey, job.uniqueKey]
       const { priority, maxAttempts, timeout } = job
       const runAt = job.runAt ?? receivedAt
@@ -107,6 +111,7 @@ async function insert(transaction: Transaction, items: readonly Item[]): Promise
       transaction.stats(queueId, now).submitted++
     }
   }
+  transaction.lanes.leave(roomy)
   transaction.insert(INSERT, rows)
   transaction.insert(INSERT_BODIES, bodies)
   insertLabels(
@@ -117,6 +122,9 @@ async function insert(transaction: Transaction, items: readonly Item[]): Promise
     }),
   )
 }
+
+const stageOf = ({ queueId, request, now }: Item): Stage | null =>
+  queueId === null ? null : pendingStage(request.job!.runAt ?? now, request.job!.concurrencyKey, now)
 
 /** Ids in a row, and the time before which no request with them may have come. */
 async function takeIds(

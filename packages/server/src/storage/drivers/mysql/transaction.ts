@@ -1,20 +1,12 @@
 import { type Instant, MINUTE } from '../../../lib/time.ts'
 import type { QueueSettings } from '../../../model/queue.ts'
+import { COUNT_COLUMNS, QueueChange, STATS_COLUMNS, StatsRow } from '../../sql/queue-change.ts'
 import type { QueueNames } from '../../sql/queue-names.ts'
 import type { Stage } from '../../sql/stages.ts'
 import type { Connection, Queryable, Written } from './connection.ts'
 import { JobRows } from './job-rows.ts'
 import { Lanes } from './lanes.ts'
-import {
-  COUNT_COLUMNS,
-  QUEUE_COLUMNS,
-  QueueChange,
-  type QueueRecord,
-  STATS_COLUMNS,
-  STATS_SPANS,
-  StatsRow,
-  settingsOf,
-} from './queue-rows.ts'
+import { QUEUE_COLUMNS, type QueueRecord, STATS_SPANS, settingsOf } from './queue-rows.ts'
 import type { Ready } from './signals.ts'
 import { inPortions, type Scalar, type Value } from './values.ts'
 
@@ -81,10 +73,10 @@ export class Transaction implements Queryable {
     return change
   }
 
-  /** Notes that a job changes its stage; `null` stands for not being there. */
-  move(queueId: number, key: string | null, from: Stage | null, to: Stage | null): void {
-    this.change(queueId).count(from, to)
-    if (key !== null) this.lanes.move(queueId, key, from, to)
+  /** Notes that jobs change their stage; `null` stands for not being there. */
+  move(queueId: number, key: string | null, from: Stage | null, to: Stage | null, jobs = 1): void {
+    this.change(queueId).count(from, to, jobs)
+    if (key !== null) this.lanes.move(queueId, key, from, to, jobs)
   }
 
   /** The roll-up of the minute; the caller adds to it. */

@@ -7,10 +7,10 @@ import {
   type TransferProgress,
   type TransferStore,
 } from '../../contract/transfer.ts'
+import { COUNT_COLUMNS } from '../../sql/queue-change.ts'
 import { Stage } from '../../sql/stages.ts'
 import type { Queryable } from './connection.ts'
 import type { Database } from './database.ts'
-import { COUNT_COLUMNS } from './queue-rows.ts'
 import { RECORD_TABLES } from './transfer-tables.ts'
 import { FOLDED } from './upkeep.ts'
 import type { Writer } from './writer.ts'
@@ -103,6 +103,6 @@ const COUNT_STAGES = `INSERT INTO octoflow_counts (slot, queue_id, ${COUNT_COLUM
   FROM octoflow_requests WHERE stage IS NOT NULL GROUP BY queue_id`
 
 // All pending jobs with a key were stored as held; the first claims of their queue make ready what may start.
-const MAKE_LANES = `INSERT INTO octoflow_lanes (queue_id, concurrency_key, running, ready, wake_at)
-  SELECT lane_queue, concurrency_key, SUM(stage = ${Stage.running}), 0, 0 FROM octoflow_requests
+const MAKE_LANES = `INSERT INTO octoflow_lanes (queue_id, concurrency_key, running, ready, held, wake_at)
+  SELECT lane_queue, concurrency_key, SUM(stage = ${Stage.running}), 0, SUM(stage = ${Stage.held}), 0 FROM octoflow_requests
   WHERE lane_queue IS NOT NULL GROUP BY lane_queue, concurrency_key`

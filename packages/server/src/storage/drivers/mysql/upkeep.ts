@@ -2,10 +2,10 @@ import { DAY, type Duration, type Instant, MINUTE } from '../../../lib/time.ts'
 import type { RateLimit } from '../../../model/rate-limit.ts'
 import { HOURS_KEPT, MINUTES_KEPT } from '../../contract/stats.ts'
 import type { StorageSize, UpkeepStore } from '../../contract/upkeep.ts'
+import { STATS_COLUMNS } from '../../sql/queue-change.ts'
 import { Stage } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
 import { firstIdAt } from './listing.ts'
-import { STATS_COLUMNS } from './queue-rows.ts'
 import { sizeOf } from './size.ts'
 import { adding, type Transaction } from './transaction.ts'
 import type { Scalar } from './values.ts'
@@ -164,7 +164,7 @@ async function sideTables(
     ['stats', 'span = 1 AND start < ?', Math.floor((now - MINUTES_KEPT) / MINUTE)],
     ['stats', 'span = 60 AND start < ?', Math.floor((now - HOURS_KEPT) / MINUTE)],
     ['rate_usage', 'slice < ?', now - 2 * Math.max(0, ...periods)],
-    ['lanes', 'running = 0 AND ready = 0 AND wake_at IS NULL AND ? IS NOT NULL', now],
+    ['lanes', 'running = 0 AND ready = 0 AND held = 0 AND wake_at IS NULL AND ? IS NOT NULL', now],
   ]
 }
 

@@ -30,7 +30,7 @@ export async function waitingFacts(transaction: Transaction, job: Job, now: Inst
   const lane = await lanes.peek(queueId, key)
   await lanes.rates.read([lane], now)
   const holders = await transaction.rows<[number, string | null]>(SELECT_HOLDERS, queueId, key, HOLDERS_SHOWN)
-  const waitsAs = waitsFor(stage, job, now, lanes.hasRoom(lane, now))
+  const waitsAs = waitsFor(stage, job, now, lanes.roomOf(lane, now) > 0)
   return {
     job,
     stage: waitsAs,

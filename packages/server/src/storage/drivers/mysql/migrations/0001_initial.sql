@@ -155,6 +155,7 @@ CREATE TABLE IF NOT EXISTS octoflow_lanes (
   concurrency_key VARCHAR(256) NOT NULL,
   running         INT          NOT NULL DEFAULT 0,
   ready           INT          NOT NULL DEFAULT 0,
+  held            INT          NOT NULL DEFAULT 0,
   wake_at         BIGINT,                        -- when to look again for a free place
   PRIMARY KEY (queue_id, concurrency_key),
   KEY octoflow_lanes_waking (queue_id, wake_at)

@@ -53,11 +53,8 @@ const RESTARTS = [
   { at: 0.6, end: 'stop' },
 ] as const satisfies readonly { readonly at: number; readonly end: keyof DatabaseServer }[]
 
-/**
- * A leader that dies is missed for ten seconds; who follows lets no lease end for twelve, and looks for those that did every
- * second.
- */
-const REST_SECONDS = 10 + 12 + 2
+/** What was started before the database was away is left for twelve seconds; lost jobs are looked for every second. */
+const REST_SECONDS = 12 + LEASE_SECONDS + 2
 
 /** What waits for the key of a job whose worker died has its turn after that was taken back: the longer, the more there is. */
 const TAIL_SECONDS = 20

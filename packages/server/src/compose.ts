@@ -18,6 +18,7 @@ import { Queues } from './core/jobs/queues.ts'
 import { Leadership } from './core/leadership/leadership.ts'
 import { ClockWatch } from './core/maintenance/clock-watch.ts'
 import { Maintenance } from './core/maintenance/maintenance.ts'
+import { Rescue } from './core/maintenance/rescue.ts'
 import type { Ports } from './core/ports.ts'
 import { OctoflowError } from './errors/octoflow-error.ts'
 import { HandlerHost } from './handlers/handler-host.ts'
@@ -81,9 +82,11 @@ export async function compose(
   const { retentionDays } = config.jobs
   const retention = retentionDays === null ? null : Math.round(retentionDays * DAY)
   const maintenance = new Maintenance(ports, { leadership, operations, feed }, retention)
-  const clockWatch = new ClockWatch(ports, clock)
+  const rescue = new Rescue(ports, feed)
+  const clockWatch = new ClockWatch(ports, clock, leadership)
   const attention = new Attention(ports, queues, {
     clockStep: () => clockWatch.lastStep,
+    clockSkew: () => clockWatch.skew,
     diskFree: () => diskFree(config.paths.data),
   })
 
@@ -116,9 +119,10 @@ export async function compose(
   // only close when the dispatcher sends those home who wait for jobs.
   const inRole = (role: (typeof roles)[number], ...parts: readonly Service[]) => (roles.includes(role) ? parts : [])
   const services: readonly (readonly Service[])[] = [
+    [clockWatch],
     [roster, authenticator],
     inRole('maintenance', leadership),
-    [...inRole('maintenance', maintenance), clockWatch],
+    inRole('maintenance', maintenance, rescue),
     [dispatcher, ...inRole('api', http)],
     inRole('worker', handlers),
   ]

@@ -9,6 +9,8 @@ export type CancelTimer = () => void
  */
 export interface Clock {
   now(): Instant
+  /** Since some moment in the past: it goes on steadily, whatever happens to the time of day. */
+  elapsed(): Duration
   /** Calls `callback` once, `delay` from now, whatever happens to the time of day meanwhile. */
   after(delay: Duration, callback: () => void): CancelTimer
 }
@@ -22,6 +24,7 @@ const LONGEST_TIMER = 2 ** 31 - 1
  */
 export class SystemClock implements Clock {
   #offset = 0
+  #skew: Duration = 0
   readonly #timeOfDay: () => number
 
   /** @param timeOfDay milliseconds since the epoch, as the operating system tells them. */
@@ -32,6 +35,10 @@ export class SystemClock implements Clock {
 
   now(): Instant {
     return Math.round((performance.now() + this.#offset) * MILLISECOND)
+  }
+
+  elapsed(): Duration {
+    return Math.round(performance.now() * MILLISECOND)
   }
 
   after(delay: Duration, callback: () => void): CancelTimer {
@@ -46,17 +53,35 @@ export class SystemClock implements Clock {
     return () => clearTimeout(timer)
   }
 
-  /** How far the time of day has moved away from this clock; positive when the system's clock is ahead. */
-  drift(): Duration {
-    return Math.round((this.#timeOfDay() - performance.now() - this.#offset) * MILLISECOND)
+  /** How far the time to go by is ahead of the system's time of day; 0 unless somebody else's clock is followed. */
+  get skew(): Duration {
+    return this.#skew
   }
 
-  /** Follows the time of day again. @returns goes back to the time of before. */
+  set skew(skew: Duration) {
+    this.#skew = skew
+  }
+
+  /** How far another clock is ahead of the system's, having been read half-way through the time that the question took. */
+  skewOf(read: Instant, took: Duration): Duration {
+    return Math.round(read - (this.#timeOfDay() * MILLISECOND - took / 2))
+  }
+
+  /** How far the time to go by has moved away from this clock; positive when that is ahead. */
+  drift(): Duration {
+    return Math.round((this.#timeToGoBy() - performance.now() - this.#offset) * MILLISECOND)
+  }
+
+  /** Follows the time to go by again. @returns goes back to the time of before. */
   adopt(): () => void {
     const before = this.#offset
-    this.#offset = this.#timeOfDay() - performance.now()
+    this.#offset = this.#timeToGoBy() - performance.now()
     return () => {
       this.#offset = before
     }
+  }
+
+  #timeToGoBy(): number {
+    return this.#timeOfDay() + this.#skew / MILLISECOND
   }
 }

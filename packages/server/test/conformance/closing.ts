@@ -35,7 +35,6 @@ const CALLS = {
       leases.report({ now: NOW, reports: [{ id: 1, fence: 1, outcome: COMPLETED, finishedAt: null, events: [] }] }),
     rescue: ({ leases }) => leases.rescue({ now: NOW, limit: 1 }),
     renew: ({ leases }) => leases.renew({ now: NOW, id: 1, worker: 'w', lease: LEASE, start: true }),
-    grace: ({ leases }) => leases.grace({ until: NOW }),
     shift: ({ leases }) => leases.shift({ by: 1 }),
   },
   events: {
@@ -105,6 +104,7 @@ const CALLS = {
   upkeep: {
     prune: ({ upkeep }) => upkeep.prune({ now: NOW, retention: null, limit: 1 }),
     check: ({ upkeep }) => upkeep.check(),
+    time: ({ upkeep }) => upkeep.time(),
     size: ({ upkeep }) => upkeep.size(),
   },
 } as const satisfies {

@@ -263,14 +263,14 @@ export const leases: Group = (test) => {
     assert.equal((await job(held.id)).leaseUntil, deadlineOf(after(3_600), 60 * SECOND))
   })
 
-  test('grace lengthens leases and shortens none', async ({ storage, submitAll, claim, job }) => {
-    const [short, long, pending] = (await submitAll([{}, {}, {}])) as [number, number, number]
-    await claim({ lease: 10 * SECOND })
-    await claim({ lease: 100 * SECOND })
-    await storage.leases.grace({ until: after(50) })
-    assert.equal((await job(short)).leaseUntil, after(50))
-    assert.equal((await job(long)).leaseUntil, after(100))
-    assert.equal((await job(pending)).leaseUntil, null)
+  test('attempts that were started before a time may be left alone', async ({ storage, start, report, claimOne, state }) => {
+    const held = await start({ backoff: { base: 0, factor: 1, max: 0, jitter: 0 } })
+    await report(held, FAILED)
+    await claimOne({ now: after(10) })
+    const rescue = (startedSince: number) => storage.leases.rescue({ now: after(100), startedSince, limit: 10 })
+    assert.deepEqual(await rescue(after(11)), [])
+    assert.equal(await state(held.id), 'running')
+    assert.equal((await rescue(after(10))).length, 1)
   })
 
   test('leases move with the clock, forward and back', async ({ storage, start, submit, job }) => {

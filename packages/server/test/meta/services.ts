@@ -9,6 +9,7 @@ import { Roster } from '../../src/core/engine/roster.ts'
 import { Leadership } from '../../src/core/leadership/leadership.ts'
 import { ClockWatch } from '../../src/core/maintenance/clock-watch.ts'
 import { Maintenance } from '../../src/core/maintenance/maintenance.ts'
+import { Rescue } from '../../src/core/maintenance/rescue.ts'
 import type { Ports } from '../../src/core/ports.ts'
 import type { HandlerHost } from '../../src/handlers/handler-host.ts'
 import type { HttpContext } from '../../src/http/context.ts'
@@ -58,12 +59,13 @@ export interface Parts {
 export const services: Readonly<Record<string, (parts: Parts) => Service>> = {
   Authenticator: ({ ports, context }) =>
     new Authenticator(ports, context.keys, { staticKeys: [], verifier: null, disabled: false }),
-  ClockWatch: ({ ports, clock }) => new ClockWatch(ports, clock),
+  ClockWatch: ({ ports, clock }) => new ClockWatch(ports, clock, new Leadership(ports, 'this server')),
   Dispatcher: ({ ports }) => new Dispatcher(asShared(ports)),
   HandlerHost: ({ handlers }) => handlers,
   HttpServer: ({ http }) => http,
   Leadership: ({ ports }) => new Leadership(asShared(ports), 'this server'),
   Maintenance: ({ ports, context }) => maintenance(ports, context),
+  Rescue: ({ ports, context }) => new Rescue(ports, context.feed),
   Roster: ({ ports }) => new Roster(asShared(ports)),
 }
 

@@ -4,7 +4,9 @@ import { DatabaseSync } from 'node:sqlite'
 import type { Config } from '../../config/compile.ts'
 import { maskCredentials } from '../../config/credentials.ts'
 import { type Database as DatabaseAddress, MEMORY } from '../../config/database-url.ts'
+import { SKEW_HINT, SKEWED, skewMessage } from '../../core/maintenance/clock-watch.ts'
 import { isOctoflowError, OctoflowError } from '../../errors/octoflow-error.ts'
+import { SystemClock } from '../../lib/clock.ts'
 import { humanDuration, MILLISECOND, MINUTE } from '../../lib/time.ts'
 import { openStorage } from '../../open-storage.ts'
 import type { Storage } from '../../storage/contract/storage.ts'
@@ -22,7 +24,7 @@ const LOG_LARGE = 256 * 1024 ** 2
 /** Looks into the database without writing to it, beside a server that uses it too. */
 export async function checkDatabase({ database }: Config): Promise<readonly Finding[]> {
   const { driver, url } = database
-  if (driver !== 'sqlite') return [await inspectRemote(database)]
+  if (driver !== 'sqlite') return inspectRemote(database)
   if (url === MEMORY)
     return [warning(CHECK, 'is in memory: nothing outlives the server.', 'Leave --database-url out, or name a file with it.')]
   try {
@@ -61,19 +63,19 @@ async function inspect(path: string): Promise<Finding> {
   return ok(CHECK, `${path}, sound, schema version ${version}${migrates}`)
 }
 
-async function inspectRemote(database: DatabaseAddress): Promise<Finding> {
+async function inspectRemote(database: DatabaseAddress): Promise<readonly Finding[]> {
   const shown = maskCredentials(database.url)
   try {
     const storage = await openStorage(database, { exclusive: false, onError: () => {} })
     try {
-      return await inspectSchema(storage, shown)
+      return [await inspectSchema(storage, shown), ...(await skewed(storage))]
     } finally {
       await storage.close()
     }
   } catch (error) {
     if (!isOctoflowError(error)) throw error
     const cause = error.cause instanceof Error ? ` (${error.cause.message})` : ''
-    return problem(CHECK, `${shown}: ${error.message}${cause}`, error.hint)
+    return [problem(CHECK, `${shown}: ${error.message}${cause}`, error.hint)]
   }
 }
 
@@ -84,6 +86,16 @@ async function inspectSchema({ migrations, upkeep }: Storage, shown: string): Pr
   if (version < latest) return ok(CHECK, `${shown}, schema version ${version}, migrated to ${latest} at the next start`)
   await upkeep.check()
   return ok(CHECK, `${shown}, reached and writable, schema version ${version}`)
+}
+
+/** Twice, since the first answer waited for what is done once. */
+async function skewed({ upkeep }: Storage): Promise<readonly Finding[]> {
+  const clock = new SystemClock()
+  const begun = await upkeep.time().then(() => clock.elapsed())
+  const read = await upkeep.time()
+  if (read === null) return []
+  const skew = clock.skewOf(read, clock.elapsed() - begun)
+  return Math.abs(skew) > SKEWED ? [warning('clock', skewMessage(skew), SKEW_HINT)] : []
 }
 
 /** What a database of this version is marked with. */

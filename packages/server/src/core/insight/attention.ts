@@ -1,7 +1,7 @@
-import { HOUR, humanDuration } from '../../lib/time.ts'
+import { type Duration, HOUR, humanDuration } from '../../lib/time.ts'
 import { inScope, type QueueScope } from '../../model/access.ts'
 import type { Queues, ServedQueue } from '../jobs/queues.ts'
-import type { ClockStep } from '../maintenance/clock-watch.ts'
+import { type ClockStep, SKEW_HINT, skewMessage } from '../maintenance/clock-watch.ts'
 import type { Ports } from '../ports.ts'
 import { NOTHING } from './statistics.ts'
 
@@ -20,6 +20,8 @@ export interface HostState {
   /** Bytes free for the database; `null` if that cannot be told. */
   diskFree(): Promise<number | null>
   clockStep(): ClockStep | null
+  /** How far the machine's clock is behind the database's; `null` while that is not worth mentioning. */
+  clockSkew(): Duration | null
 }
 
 const DISK_LOW = 1024 ** 3
@@ -85,6 +87,8 @@ export class Attention {
         message: `The machine’s clock was stepped ${step.by > 0 ? 'forward' : 'back'} by ${humanDuration(Math.abs(step.by))}.`,
         hint: 'Leases were moved along. Times before and after the step do not compare; let the clock be kept by NTP.',
       })
+    const skew = this.#host.clockSkew()
+    if (skew !== null) items.push({ code: 'clock_skewed', severity: 'warning', message: skewMessage(skew), hint: SKEW_HINT })
     return items
   }
 }

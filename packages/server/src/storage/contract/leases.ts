@@ -32,9 +32,14 @@ export interface LeaseStore {
 
   /**
    * Takes back at most `limit` jobs whose lease has run out, as `expiry` (`model/settle.ts`) says.
+   * @param params.startedSince leaves attempts alone that were started earlier.
    * @returns those that were taken back.
    */
-  rescue(params: { readonly now: Instant; readonly limit: number }): Promise<readonly MovedJob[]>
+  rescue(params: {
+    readonly now: Instant
+    readonly startedSince?: Instant
+    readonly limit: number
+  }): Promise<readonly MovedJob[]>
 
   /**
    * Renews a running job's lease for a client that has no fencing token. With `start` the client says that it works on the
@@ -49,9 +54,6 @@ export interface LeaseStore {
     readonly lease: Duration
     readonly start: boolean
   }): Promise<ItemResult>
-
-  /** Lets no lease end before `until`: workers could not reach a server that was down. */
-  grace(params: { readonly until: Instant }): Promise<void>
 
   /**
    * Moves by the amount that the clock was stepped whatever was reckoned from the clock: all leases and deadlines, and the

@@ -18,6 +18,9 @@ export interface UpkeepStore {
   /** Checks that the database is readable and writable. @throws what stands in the way. */
   check(): Promise<void>
 
+  /** What the database's own clock says; `null` where that is the clock of this machine. */
+  time(): Promise<Instant | null>
+
   size(): Promise<StorageSize>
 }
 

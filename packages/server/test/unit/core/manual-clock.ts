@@ -12,9 +12,14 @@ interface Timer {
 export class ManualClock implements Clock {
   readonly #timers = new Set<Timer>()
   #now = NOW
+  #stepped: Duration = 0
 
   now(): Instant {
     return this.#now
+  }
+
+  elapsed(): Duration {
+    return this.#now - this.#stepped
   }
 
   after(delay: Duration, callback: () => void): CancelTimer {
@@ -26,6 +31,7 @@ export class ManualClock implements Clock {
   /** Steps the time of day; timers run on for as long as they were to. */
   step(by: Duration): void {
     this.#now += by
+    this.#stepped += by
     for (const timer of this.#timers) timer.at += by
   }
 

@@ -45,10 +45,10 @@ export class MongoLeases implements LeaseStore {
     })
   }
 
-  rescue({ now, limit }: Params<'rescue'>): Promise<readonly MovedJob[]> {
+  rescue({ now, startedSince = 0, limit }: Params<'rescue'>): Promise<readonly MovedJob[]> {
     return this.#writer.write(async (transaction) => {
       const moved: MovedJob[] = []
-      for (const job of await running(transaction, now, limit)) {
+      for (const job of await running(transaction, now, { startedSince, limit })) {
         const { state } = (await settleJob(transaction, job, expiry(job.deadline ?? null, now), now, now))!
         moved.push({ id: job._id, queue: job.queue, state })
       }
@@ -72,13 +72,6 @@ export class MongoLeases implements LeaseStore {
         await transaction.lanes.balance(now)
       }
       return { id, error: null }
-    })
-  }
-
-  grace({ until }: Params<'grace'>): Promise<void> {
-    return this.#writer.write(async (transaction) => {
-      for (const { _id } of await running(transaction, until - 1))
-        transaction.tables.requests.update(_id, { leaseUntil: until })
     })
   }
 
@@ -112,11 +105,16 @@ async function beat(transaction: Transaction, { id, fence, lease, progress }: Be
 }
 
 /** Running jobs whose lease ends at `until` or before, those first whose ends first. */
-async function running({ tables }: Transaction, until: Instant, limit?: number): Promise<JobDocument[]> {
+async function running(
+  { tables }: Transaction,
+  until: Instant,
+  { startedSince = 0, limit }: { readonly startedSince?: Instant; readonly limit?: number } = {},
+): Promise<JobDocument[]> {
   const leaseUntil = until === Number.POSITIVE_INFINITY ? { $exists: true } : { $lte: until }
   return (await tables.requests.find({
-    filter: { leaseUntil },
-    matches: (job: RequestDocument) => job.leaseUntil !== undefined && job.leaseUntil <= until,
+    filter: { leaseUntil, startedAt: { $gte: startedSince } },
+    matches: (job: RequestDocument) =>
+      job.leaseUntil !== undefined && job.leaseUntil <= until && job.startedAt !== undefined && job.startedAt >= startedSince,
     sort: { leaseUntil: 1 },
     compare: (a, b) => a.leaseUntil! - b.leaseUntil!,
     ...(limit !== undefined && { limit }),

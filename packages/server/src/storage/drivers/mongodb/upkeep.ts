@@ -1,5 +1,5 @@
 import type { Document } from 'mongodb'
-import { DAY, type Duration, HOUR, type Instant, MINUTE } from '../../../lib/time.ts'
+import { DAY, type Duration, HOUR, type Instant, MILLISECOND, MINUTE } from '../../../lib/time.ts'
 import { HOURS_KEPT, MINUTES_KEPT } from '../../contract/stats.ts'
 import type { StorageSize, UpkeepStore } from '../../contract/upkeep.ts'
 import { Stage } from '../../sql/stages.ts'
@@ -53,6 +53,11 @@ export class MongoUpkeep implements UpkeepStore {
         { upsert: true },
       ),
     )
+  }
+
+  async time(): Promise<Instant> {
+    const { localTime } = await this.#connection.run((db) => db.command({ hello: 1 }))
+    return Number(localTime) * MILLISECOND
   }
 
   async size(): Promise<StorageSize> {

@@ -70,9 +70,10 @@ export class MysqlLeases implements LeaseStore {
     return this.#db.underWay(() => this.#reports.do(params))
   }
 
-  rescue({ now, limit }: Params<'rescue'>): Promise<readonly MovedJob[]> {
+  rescue({ now, startedSince = 0, limit }: Params<'rescue'>): Promise<readonly MovedJob[]> {
     return this.#writer.write(async (transaction) => {
-      const expired = await transaction.rows<[number]>(SELECT_EXPIRED, await busyQueues(transaction), now, limit)
+      const queues = await busyQueues(transaction)
+      const expired = await transaction.rows<[number]>(SELECT_EXPIRED, queues, now, startedSince, limit)
       await transaction.jobs.lock(expired.map(([id]) => id))
       const jobs = expired.flatMap(([id]) => transaction.jobs.find(id) ?? []).filter((job) => hasExpired(job, now))
       const names = await transaction.names(jobs.map(({ queueId }) => queueId))
@@ -103,13 +104,6 @@ export class MysqlLeases implements LeaseStore {
       }
       return { id, error: null }
     })
-  }
-
-  grace({ until }: Params<'grace'>): Promise<void> {
-    return this.#writer.write(
-      async (transaction) => transaction.send(EXTEND_ALL, until, await busyQueues(transaction), until),
-      { repeatable: true },
-    )
   }
 
   shift({ by }: Params<'shift'>): Promise<void> {
@@ -251,7 +245,7 @@ const SELECT_LIMITED = `SELECT q.id, q.concurrency IS NOT NULL OR q.rate_limit I
 const SELECT_BUSY_QUEUES = 'SELECT queue_id FROM octoflow_counts GROUP BY queue_id HAVING SUM(running) > 0'
 
 const SELECT_EXPIRED = `SELECT id FROM octoflow_requests FORCE INDEX (octoflow_requests_staged)
-  WHERE queue_id IN (?) AND stage = 3 AND place <= ? ORDER BY place LIMIT ?`
+  WHERE queue_id IN (?) AND stage = 3 AND place <= ? AND started_at >= ? ORDER BY place LIMIT ?`
 
 const LOCK_LEASES = `SELECT id, fence, deadline, cancel_requested FROM octoflow_requests FORCE INDEX (PRIMARY)
   WHERE id IN (?) AND stage = 3 ORDER BY id FOR UPDATE`
@@ -259,8 +253,6 @@ const LOCK_LEASES = `SELECT id, fence, deadline, cancel_requested FROM octoflow_
 const RENEW = 'UPDATE octoflow_requests FORCE INDEX (PRIMARY) SET lease_until = ? WHERE id IN (?)'
 
 const STORE_PROGRESS = 'UPDATE octoflow_requests SET progress = ? WHERE id = ?'
-
-const EXTEND_ALL = 'UPDATE octoflow_requests SET lease_until = ? WHERE queue_id IN (?) AND stage = 3 AND place < ?'
 
 const SHIFT_LEASES = `UPDATE octoflow_requests SET lease_until = lease_until + ?, deadline = deadline + ?
   WHERE queue_id IN (?) AND stage = 3`

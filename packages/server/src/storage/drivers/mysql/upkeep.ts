@@ -52,6 +52,11 @@ export class MysqlUpkeep implements UpkeepStore {
     })
   }
 
+  async time(): Promise<Instant> {
+    const [row] = await this.#db.rows<[number]>(SELECT_TIME)
+    return row![0]
+  }
+
   async size(): Promise<StorageSize> {
     // The redo log is that of all databases of the server.
     return { bytes: await this.#db.reading((connection) => sizeOf(connection)), logBytes: 0 }
@@ -211,3 +216,5 @@ const DELETE_STATS = 'DELETE FROM octoflow_stats WHERE queue_id = ? AND span = ?
 
 const ADD_FOLDED = `INSERT INTO octoflow_stats (queue_id, span, start, slot, ${STATS_COLUMNS.join(', ')})
   VALUES ? ON DUPLICATE KEY UPDATE ${adding(STATS_COLUMNS)}`
+
+const SELECT_TIME = `SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))`

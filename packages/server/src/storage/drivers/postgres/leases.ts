@@ -68,9 +68,9 @@ export class PostgresLeases implements LeaseStore {
     return this.#db.underWay(() => this.#reports.do(params))
   }
 
-  rescue({ now, limit }: Params<'rescue'>): Promise<readonly MovedJob[]> {
+  rescue({ now, startedSince = 0, limit }: Params<'rescue'>): Promise<readonly MovedJob[]> {
     return this.#writer.write(async (transaction) => {
-      const expired = await transaction.rows<[number]>(SELECT_EXPIRED, now, limit)
+      const expired = await transaction.rows<[number]>(SELECT_EXPIRED, now, startedSince, limit)
       await transaction.jobs.lock(expired.map(([id]) => id))
       const jobs = expired.flatMap(([id]) => transaction.jobs.find(id) ?? []).filter((job) => hasExpired(job, now))
       const names = await transaction.names(jobs.map(({ queueId }) => queueId))
@@ -101,10 +101,6 @@ export class PostgresLeases implements LeaseStore {
       }
       return { id, error: null }
     })
-  }
-
-  grace({ until }: Params<'grace'>): Promise<void> {
-    return this.#writer.write((transaction) => transaction.send(EXTEND_ALL, until), { repeatable: true })
   }
 
   shift({ by }: Params<'shift'>): Promise<void> {
@@ -221,17 +217,14 @@ function leaseTo(transaction: Transaction, job: JobRecord, worker: string, now: 
 const SELECT_LIMITED = `SELECT q.id, q.concurrency IS NOT NULL OR q.rate_limit IS NOT NULL
   FROM octoflow_requests r JOIN octoflow_queues q ON q.id = r.queue_id WHERE r.id = $1`
 
-const SELECT_EXPIRED = 'SELECT id FROM octoflow_requests WHERE stage = 3 AND lease_until <= $1 ORDER BY lease_until LIMIT $2'
+const SELECT_EXPIRED = `SELECT id FROM octoflow_requests
+  WHERE stage = 3 AND lease_until <= $1 AND started_at >= $2 ORDER BY lease_until LIMIT $3`
 
 // The rows are found by their ids: `stage + 0` keeps the planner from reading all running jobs for each instead.
 const RENEW = `UPDATE octoflow_requests r SET lease_until = least(b.until, r.deadline), progress = coalesce(b.progress, r.progress)
   FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::bigint[], $5::text[]) AS b (id, fence, now, until, progress)
   WHERE r.id = b.id AND r.stage + 0 = 3 AND r.fence = b.fence AND (r.deadline IS NULL OR r.deadline > b.now)
   RETURNING r.id, r.lease_until, r.cancel_requested`
-
-const EXTEND_ALL = `UPDATE octoflow_requests r SET lease_until = $1 FROM (
-    SELECT id FROM octoflow_requests WHERE stage = 3 AND lease_until < $1 ORDER BY id FOR NO KEY UPDATE
-  ) AS locked WHERE r.id = locked.id`
 
 const SHIFT_LEASES = `UPDATE octoflow_requests r SET lease_until = lease_until + $1, deadline = deadline + $1 FROM (
     SELECT id FROM octoflow_requests WHERE stage = 3 ORDER BY id FOR NO KEY UPDATE

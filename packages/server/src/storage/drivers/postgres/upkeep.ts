@@ -46,6 +46,11 @@ export class PostgresUpkeep implements UpkeepStore {
     await this.#writer.write((transaction) => transaction.send('UPDATE octoflow_probe SET one = true'), { repeatable: true })
   }
 
+  async time(): Promise<Instant> {
+    const [row] = await this.#db.rows<[number]>(SELECT_TIME)
+    return row![0]
+  }
+
   async size(): Promise<StorageSize> {
     const [row] = await this.#db.rows<[number]>(SUM_SIZES)
     // The write-ahead log is that of all databases of the server.
@@ -168,6 +173,8 @@ const FOLD = `WITH gone AS (
    GROUP BY queue_id, span, start ORDER BY queue_id, span, start
   ON CONFLICT (queue_id, span, start, slot) DO UPDATE
     SET ${STATS_COLUMNS.map((column) => `${column} = s.${column} + excluded.${column}`).join(', ')}`
+
+const SELECT_TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint'
 
 const SUM_SIZES = `SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c
   WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'octoflow\\_%'`

@@ -39,9 +39,9 @@ export class SqliteLeases implements LeaseStore {
     })
   }
 
-  rescue({ now, limit }: Params<'rescue'>): Promise<readonly MovedJob[]> {
+  rescue({ now, startedSince = 0, limit }: Params<'rescue'>): Promise<readonly MovedJob[]> {
     return this.#writer.write((transaction) => {
-      const expired = transaction.db.rows<[number, Instant | null]>(SELECT_EXPIRED, now, limit)
+      const expired = transaction.db.rows<[number, Instant | null]>(SELECT_EXPIRED, now, startedSince, limit)
       const moved = expired.map(([id, deadline]) => {
         const job = findJob(transaction.db, id)!
         const { state } = settleJob(transaction, job, expiry(deadline, now), now, now)!
@@ -67,12 +67,6 @@ export class SqliteLeases implements LeaseStore {
         transaction.lanes.balance(now)
       }
       return { id, error: null }
-    })
-  }
-
-  grace({ until }: Params<'grace'>): Promise<void> {
-    return this.#writer.write(({ db }) => {
-      db.run('UPDATE octoflow_requests SET lease_until = ?1 WHERE stage = 3 AND lease_until < ?1', until)
     })
   }
 
@@ -111,5 +105,5 @@ const EXTEND_LEASE_WITH_PROGRESS =
 
 const SELECT_TIMED_QUEUES = 'SELECT id FROM octoflow_queues WHERE scheduled > 0 OR key_rate_limit IS NOT NULL'
 
-const SELECT_EXPIRED =
-  'SELECT id, deadline FROM octoflow_requests WHERE stage = 3 AND lease_until <= ? ORDER BY lease_until LIMIT ?'
+const SELECT_EXPIRED = `SELECT id, deadline FROM octoflow_requests
+  WHERE stage = 3 AND lease_until <= ? AND started_at >= ? ORDER BY lease_until LIMIT ?`

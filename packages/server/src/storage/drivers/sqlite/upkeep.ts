@@ -52,6 +52,12 @@ export class SqliteUpkeep implements UpkeepStore {
     })
   }
 
+  async time(): Promise<null> {
+    // Fails if the database is closed, as every verb does.
+    this.#db.row('SELECT 1')
+    return null
+  }
+
   async size(): Promise<StorageSize> {
     const [pages, pageSize] = this.#db.row<[number, number]>(
       'SELECT page_count, page_size FROM pragma_page_count, pragma_page_size',

@@ -9,7 +9,7 @@ import { type Core, openCore } from '../core.ts'
 
 const MEBIBYTE = 1024 ** 2
 
-const HEALTHY: HostState = { diskFree: async () => 50 * 1024 * MEBIBYTE, clockStep: () => null }
+const HEALTHY: HostState = { diskFree: async () => 50 * 1024 * MEBIBYTE, clockStep: () => null, clockSkew: () => null }
 
 const attentionOf = (core: Core, host: Partial<HostState> = {}): Attention =>
   new Attention(core.ports, new Queues(core.ports, new Roster(core.ports)), { ...HEALTHY, ...host })

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Leadership } from '../../../../src/core/leadership/leadership.ts'
 import { ClockWatch } from '../../../../src/core/maintenance/clock-watch.ts'
+import type { Ports } from '../../../../src/core/ports.ts'
 import { SystemClock } from '../../../../src/lib/clock.ts'
 import { HOUR, MILLISECOND, SECOND } from '../../../../src/lib/time.ts'
 import { type Core, openCore, replacing } from '../core.ts'
@@ -17,8 +19,35 @@ function steppable(core: Core, shift: (by: number) => void = () => {}) {
       },
     }),
   }))
-  return { step, clock, watch: new ClockWatch({ ...ports, clock }, clock) }
+  return { step, clock, watch: watching({ ...ports, clock }, clock) }
 }
+
+const watching = (ports: Ports, clock: SystemClock): ClockWatch =>
+  new ClockWatch(ports, clock, new Leadership(ports, 'this server'))
+
+/** One of the servers that share a database, whose clock a test sets as well. */
+function sharing(core: Core, leads: boolean) {
+  const { step, clock, ...rest } = steppable(core)
+  const database = { ms: 0, answersAfterMs: 0 }
+  const shifts: number[] = []
+  const ports = core.portsWith(({ capabilities, leases, upkeep }) => ({
+    capabilities: { ...capabilities, shared: true },
+    leases: replacing(leases, { shift: async ({ by }) => void shifts.push(by) }),
+    upkeep: replacing(upkeep, {
+      async time() {
+        const read = (performance.timeOrigin + performance.now() + database.ms) * MILLISECOND
+        for (const end = performance.now() + database.answersAfterMs; performance.now() < end; );
+        return Math.round(read)
+      },
+    }),
+  }))
+  const leadership = { leader: leads } as Leadership
+  return { ...rest, machine: step, database, shifts, clock, watch: new ClockWatch({ ...ports, clock }, clock, leadership) }
+}
+
+/** Whether the engine's time is so many milliseconds ahead of the true one, or nearly. */
+const isAhead = (clock: SystemClock, ms: number): boolean =>
+  Math.abs(clock.now() / MILLISECOND - performance.timeOrigin - performance.now() - ms) < 100
 
 for (const [direction, sign] of [
   ['forward', 1],
@@ -65,19 +94,51 @@ test('Small corrections are followed without further ado, and the noise of readi
   assert.deepEqual([shifts, watch.lastStep, core.logger.troubles], [[], null, []])
 })
 
-test('Where servers share the database, leases stay where they are: the others’ clocks have not been stepped.', async () => {
+test('Where servers share the database, its clock is followed from the start, and a machine’s own that is wrong is told.', async () => {
   await using core = await openCore()
-  const shifts: number[] = []
-  const { step, clock } = steppable(core)
-  const ports = core.portsWith(({ capabilities, leases }) => ({
-    capabilities: { ...capabilities, shared: true },
-    leases: replacing(leases, { shift: async ({ by }) => void shifts.push(by) }),
-  }))
-  const watch = new ClockWatch({ ...ports, clock }, clock)
-  step.ms = 60_000
+  const { machine, database, clock, watch, shifts } = sharing(core, true)
+  machine.ms = -3_600_000
+  await core.run(watch)
+  assert.ok(isAhead(clock, 0))
+  assert.ok(Math.abs(watch.skew! - HOUR) < SECOND)
+  machine.ms = 7_200_000
   await watch.look()
-  assert.deepEqual(shifts, [])
-  assert.ok(watch.lastStep!.by > 59 * SECOND)
+  assert.ok(isAhead(clock, 0), 'a step of the machine’s clock changes nothing')
+  assert.ok(Math.abs(watch.skew! + 2 * HOUR) < SECOND)
+  machine.ms = 0
+  await watch.look()
+  assert.deepEqual([watch.skew, watch.lastStep, shifts], [null, null, []])
+  assert.deepEqual(core.logger.troubles, ['The clock of this machine is 1 h behind the database’s.'])
+  database.ms = 300
+  await watch.look()
+  assert.ok(isAhead(clock, 300), 'a small correction of the database’s is followed')
+  assert.deepEqual([watch.skew, watch.lastStep, shifts], [null, null, []])
+})
+
+for (const leads of [true, false])
+  test(`When the clock of a database that servers share is stepped, ${leads ? 'the leader moves the leases' : 'the others leave the leases to the leader'}.`, async () => {
+    await using core = await openCore()
+    const { database, clock, watch, shifts } = sharing(core, leads)
+    await core.run(watch)
+    database.ms = 60_000
+    await watch.look()
+    assert.ok(isAhead(clock, 60_000))
+    assert.ok(watch.lastStep!.by > 59 * SECOND)
+    assert.deepEqual(
+      shifts.map((by) => Math.round(by / SECOND)),
+      leads ? [60] : [],
+    )
+  })
+
+test('What took the database long to answer says nothing of the time.', async () => {
+  await using core = await openCore()
+  const { database, machine, clock, watch, shifts } = sharing(core, true)
+  await core.run(watch)
+  machine.ms = 60_000
+  database.answersAfterMs = 700
+  await watch.look()
+  assert.ok(isAhead(clock, 0))
+  assert.deepEqual([watch.skew, watch.lastStep, shifts], [null, null, []])
 })
 
 test('Leases that could not be moved are moved at the next look.', async () => {

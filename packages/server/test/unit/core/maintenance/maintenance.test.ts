@@ -11,48 +11,12 @@ import { QUEUE, range } from '../../../conformance/harness.ts'
 import { ADMIN, type Core, Gate, openCore, replacing } from '../core.ts'
 import { idle } from '../manual-clock.ts'
 
-/** Longer than leases are prolonged when a server takes over. */
-const GRACE = 13 * SECOND
-
 async function maintain(core: Core, ports: Ports = core.ports, retention: Duration | null = null) {
   const operations = new Operations(ports)
   const leadership = await core.run(new Leadership(ports, 'a'))
   const maintenance = await core.run(new Maintenance(ports, { leadership, operations, feed: new Feed(ports) }, retention))
   return { operations, leadership, maintenance }
 }
-
-test('A job whose lease has run out is taken back within a second.', async () => {
-  await using core = await openCore()
-  await maintain(core)
-  await core.clock.advance(GRACE)
-  const { id } = await core.db.start({}, { now: core.clock.now(), lease: 5 * SECOND })
-  await core.clock.advance(4 * SECOND)
-  assert.equal(await core.db.state(id), 'running')
-  await core.clock.advance(2 * SECOND)
-  assert.equal(await core.db.state(id), 'pending')
-  assert.deepEqual(core.logger.troubles, ['took back jobs whose lease ran out'])
-})
-
-test('When a server takes over, no lease ends for 12 seconds: its workers could not reach one.', async () => {
-  await using core = await openCore()
-  const { id } = await core.db.start({}, { lease: SECOND })
-  await core.clock.advance(60 * SECOND)
-  await maintain(core)
-  await core.clock.advance(11 * SECOND)
-  assert.equal(await core.db.state(id), 'running')
-  await core.clock.advance(3 * SECOND)
-  assert.equal(await core.db.state(id), 'pending')
-})
-
-test('Any number of lost jobs is taken back at once, not one batch a second.', async () => {
-  await using core = await openCore()
-  await maintain(core)
-  await core.clock.advance(GRACE)
-  await core.db.submitAll(new Array(1_000).fill({}))
-  await core.db.claim({ limit: 1_000, now: core.clock.now(), lease: SECOND })
-  await core.clock.advance(3 * SECOND)
-  assert.deepEqual(await core.db.counts(), { ready: 1_000 })
-})
 
 test('What has outlived its retention is deleted, however much it is.', async () => {
   await using core = await openCore()
@@ -126,46 +90,45 @@ test('An operation that is asked for while a round is about to find nothing to d
 test('What fails is logged and tried again.', async () => {
   await using core = await openCore()
   let failures = 3
-  const ports = core.portsWith(({ leases }) => ({
-    leases: replacing(leases, {
-      rescue: (params) => (failures-- > 0 ? Promise.reject(new Error('disk full')) : leases.rescue(params)),
+  const ports = core.portsWith(({ upkeep }) => ({
+    upkeep: replacing(upkeep, {
+      prune: (params) => (failures-- > 0 ? Promise.reject(new Error('disk full')) : upkeep.prune(params)),
     }),
   }))
-  await maintain(core, ports)
-  await core.clock.advance(GRACE)
-  const { id } = await core.db.start({}, { now: core.clock.now(), lease: SECOND })
-  await core.clock.advance(3 * SECOND)
-  assert.equal(await core.db.state(id), 'pending')
+  await core.db.finish('completed')
+  await maintain(core, ports, SECOND)
+  await core.clock.advance(3 * MINUTE)
+  assert.deepEqual(await core.db.counts(), {})
   assert.equal(core.logger.troubles.filter((message) => message.startsWith('maintenance failed')).length, 3)
 })
 
 test('A server that loses its lead and takes it again while a round is under way does everything once.', async () => {
   await using core = await openCore()
   const gate = new Gate()
-  let rescues = 0
+  let rounds = 0
   let atOnce = 0
-  const ports = core.portsWith(({ leases }) => ({
-    leases: replacing(leases, {
-      async rescue(params) {
-        rescues++
+  const ports = core.portsWith(({ upkeep }) => ({
+    upkeep: replacing(upkeep, {
+      async prune(params) {
+        rounds++
         assert.equal(++atOnce, 1, 'one round at a time')
-        if (rescues > 1) await gate.pass()
-        const rescued = await leases.rescue(params)
+        if (rounds > 1) await gate.pass()
+        const pruned = await upkeep.prune(params)
         atOnce--
-        return rescued
+        return pruned
       },
     }),
   }))
   const { leadership } = await maintain(core, ports)
-  await core.clock.advance(SECOND)
+  await core.clock.advance(MINUTE)
   await gate.reached
   await leadership.stop()
   await leadership.start()
   gate.open()
   await idle()
-  const before = rescues
-  await core.clock.advance(60 * SECOND)
-  assert.equal(rescues - before, 60)
+  const before = rounds
+  await core.clock.advance(10 * MINUTE)
+  assert.equal(rounds - before, 10)
 })
 
 test('Once it has stopped, nothing is done any more.', async () => {

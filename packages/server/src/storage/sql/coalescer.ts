@@ -96,3 +96,12 @@ export class Coalescer<Call, Answer> {
     }
   }
 }
+
+/** Gives to each call its part of what was answered to all. */
+export function shareOut<Result>(counts: readonly number[], results: readonly Result[]): (readonly Result[])[] {
+  let at = 0
+  return counts.map((count) => {
+    at += count
+    return results.slice(at - count, at)
+  })
+}

@@ -1,8 +1,8 @@
 import type { Instant } from '../../../lib/time.ts'
 import type { Attempt, AttemptOutcome, JobError } from '../../../model/job.ts'
+import type { JobRecord } from '../../sql/job-record.ts'
 import { Stage } from '../../sql/stages.ts'
 import type { Queryable } from './connection.ts'
-import type { JobRecord } from './job-rows.ts'
 
 type AttemptRecord = readonly [
   jobId: number,

@@ -4,13 +4,14 @@ import { isFinished } from '../../../model/job.ts'
 import { deadlineOf, expiry } from '../../../model/settle.ts'
 import type { Beat, BeatResult, Claim, LeaseStore, ReportResult } from '../../contract/leases.ts'
 import type { ItemResult, MovedJob } from '../../contract/storage.ts'
-import { Coalescer } from '../../sql/coalescer.ts'
+import { Coalescer, shareOut } from '../../sql/coalescer.ts'
+import type { JobRecord } from '../../sql/job-record.ts'
+import { timed } from '../../sql/settling.ts'
 import { Stage, stateOf } from '../../sql/stages.ts'
 import type { ClaimCall } from './claimed.ts'
 import { claim, lockQueue, noteStarts, runningIn } from './claims.ts'
 import type { Database } from './database.ts'
-import type { JobRecord } from './job-rows.ts'
-import { settleJob, type TimedReport, takeReports } from './reports.ts'
+import { settleJob, takeReports } from './reports.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
@@ -118,7 +119,7 @@ export class MysqlLeases implements LeaseStore {
   }
 
   async #report(calls: readonly Params<'report'>[]): Promise<readonly (readonly ReportResult[])[]> {
-    const reports = calls.flatMap(({ now, reports: of }) => of.map((report): TimedReport => ({ ...report, now })))
+    const reports = calls.flatMap(({ now, reports: of }) => of.map((report) => timed(report, now)))
     if (reports.length === 0) return calls.map(() => [])
     // A repeated report with a fence is served again without effect.
     const repeatable = reports.every(({ fence }) => fence !== null)
@@ -137,15 +138,6 @@ export class MysqlLeases implements LeaseStore {
       results,
     )
   }
-}
-
-/** Gives to each call its part of what was answered to all. */
-function shareOut<Result>(counts: readonly number[], results: readonly Result[]): (readonly Result[])[] {
-  let at = 0
-  return counts.map((count) => {
-    at += count
-    return results.slice(at - count, at)
-  })
 }
 
 interface TimedBeat extends Beat {

@@ -1,7 +1,7 @@
 import type { Instant } from '../../../lib/time.ts'
 import type { Attempt, AttemptOutcome, JobError } from '../../../model/job.ts'
+import type { JobRecord } from '../../sql/job-record.ts'
 import { Stage } from '../../sql/stages.ts'
-import type { JobRecord } from './job-rows.ts'
 
 export type AttemptRecord = readonly [
   fence: number,

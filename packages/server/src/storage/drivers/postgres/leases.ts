@@ -4,12 +4,13 @@ import { isFinished } from '../../../model/job.ts'
 import { deadlineOf, expiry } from '../../../model/settle.ts'
 import type { Beat, BeatResult, Claim, LeaseStore, ReportResult } from '../../contract/leases.ts'
 import type { ItemResult, MovedJob } from '../../contract/storage.ts'
-import { Coalescer } from '../../sql/coalescer.ts'
+import { Coalescer, shareOut } from '../../sql/coalescer.ts'
+import type { JobRecord } from '../../sql/job-record.ts'
+import { timed } from '../../sql/settling.ts'
 import { Stage, stateOf } from '../../sql/stages.ts'
 import { type ClaimCall, claim, lockQueue, noteStarts, runningIn } from './claims.ts'
 import type { Database } from './database.ts'
-import type { JobRecord } from './job-rows.ts'
-import { settleJob, takeReports, timed } from './reports.ts'
+import { settleJob, takeReports } from './reports.ts'
 import type { Transaction } from './transaction.ts'
 import { array, textArray } from './values.ts'
 import type { Writer } from './writer.ts'
@@ -132,15 +133,6 @@ export class PostgresLeases implements LeaseStore {
       results,
     )
   }
-}
-
-/** Gives to each call its part of what was answered to all. */
-function shareOut<Result>(counts: readonly number[], results: readonly Result[]): (readonly Result[])[] {
-  let at = 0
-  return counts.map((count) => {
-    at += count
-    return results.slice(at - count, at)
-  })
 }
 
 interface TimedBeat extends Beat {

@@ -1,30 +1,14 @@
-import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import { type Instant, MINUTE } from '../../../lib/time.ts'
-import { type AttemptOutcome, type FinishedState, isFinished } from '../../../model/job.ts'
-import { retryPolicy } from '../../../model/queue.ts'
-import { type Outcome, type Settlement, settle } from '../../../model/settle.ts'
+import type { AttemptOutcome } from '../../../model/job.ts'
+import type { Outcome, Settlement } from '../../../model/settle.ts'
 import type { NewEvent } from '../../contract/events.ts'
-import type { Report, ReportResult } from '../../contract/leases.ts'
-import { parseOptions } from '../../sql/options.ts'
-import { pendingStage, Stage, stateOf } from '../../sql/stages.ts'
+import type { ReportResult } from '../../contract/leases.ts'
+import type { JobRecord } from '../../sql/job-record.ts'
+import { applyOutcome, type Taken, type TimedReport, takeReport } from '../../sql/settling.ts'
+import { Stage } from '../../sql/stages.ts'
 import { sendEvents } from './events.ts'
-import type { JobRecord } from './job-rows.ts'
 import type { Transaction } from './transaction.ts'
 import { array, numbers, textArray } from './values.ts'
-
-/** A report with the time at which it was made. */
-export interface TimedReport extends Report {
-  readonly now: Instant
-}
-
-export const timed = ({ id, fence, outcome, finishedAt, events }: Report, now: Instant): TimedReport => ({
-  id,
-  fence,
-  outcome,
-  finishedAt,
-  events,
-  now,
-})
 
 /** Takes reports of several callers, in their order. */
 export async function takeReports(transaction: Transaction, reports: readonly TimedReport[]): Promise<readonly ReportResult[]> {
@@ -48,21 +32,6 @@ export async function takeReports(transaction: Transaction, reports: readonly Ti
 }
 
 type Said = readonly [id: number, event: NewEvent, now: Instant]
-
-interface Taken extends Pick<ReportResult, 'error' | 'state'> {
-  readonly queueId: number | null
-  /** Whether it settled an attempt, so that its events are kept. */
-  readonly kept: boolean
-}
-
-const refused = (error: OctoflowError): Taken => ({ error, state: null, queueId: null, kept: false })
-
-const served = (job: JobRecord, kept: boolean): Taken => ({
-  error: null,
-  state: stateOf(job.stage),
-  queueId: job.queueId,
-  kept,
-})
 
 type Completed = TimedReport & { readonly outcome: Extract<Outcome, { kind: 'completed' }> }
 
@@ -148,52 +117,10 @@ async function takeOthers(
   const endings = new Map(recorded.map(([id, fence, outcome]) => [`${id}:${fence}`, outcome]))
   for (const report of reports) {
     const fence = transaction.jobs.find(report.id)?.fence
-    const taken = takeReport(transaction, report, endings.get(`${report.id}:${report.fence}`))
+    const taken = takeReport(transaction, report, endings.get(`${report.id}:${report.fence}`), settleJob)
     if (taken.kept && report.outcome.kind !== 'completed') endings.set(`${report.id}:${fence}`, report.outcome.kind)
     results.set(report, taken)
   }
-}
-
-/** @param recorded how the attempt with the report's fence ended, where that is not in the job's own row. */
-function takeReport(transaction: Transaction, report: TimedReport, recorded: AttemptOutcome | undefined): Taken {
-  const { id, fence, outcome, now } = report
-  const job = transaction.jobs.find(id)
-  if (job === undefined) return refused(new OctoflowError('job_not_found', { id }))
-  const state = stateOf(job.stage)
-
-  if (fence === null) {
-    if (isFinished(state)) {
-      if (endsAs(outcome) !== state) return refused(new OctoflowError('job_finished', { id, state }))
-      if (job.statusLabel !== null) transaction.jobs.change(job, { statusLabel: null })
-      return served(job, false)
-    }
-  } else if (job.fence !== fence || job.stage !== Stage.running)
-    return repeats(job, fence, outcome, recorded) ? served(job, false) : refused(new OctoflowError('lease_lost', { id }))
-
-  const settlement = settleJob(transaction, job, outcome, report.finishedAt ?? now, now)
-  // Without a fence, a report that means "pending again" may meet a job that is pending.
-  return served(job, settlement !== null)
-}
-
-/** The final state an outcome asks for; `null` if it does not end the job. */
-function endsAs(outcome: Outcome): FinishedState | null {
-  switch (outcome.kind) {
-    case 'completed':
-      return 'completed'
-    case 'cancelled':
-      return 'cancelled'
-    case 'discarded':
-      return 'dead'
-    default:
-      return null
-  }
-}
-
-/** Whether the attempt with this fence was settled by the same outcome before. */
-function repeats(job: JobRecord, fence: number, outcome: Outcome, recorded: AttemptOutcome | undefined): boolean {
-  if (recorded !== undefined) return recorded === outcome.kind
-  // The attempt that completed a job stands in the job's own row.
-  return outcome.kind === 'completed' && job.stage === Stage.completed && job.fence === fence && job.startedAt !== null
 }
 
 /** Applies what `model/settle.ts` decides to a locked job. @returns `null` where the outcome does not apply to its state. */
@@ -204,56 +131,10 @@ export function settleJob(
   finishedAt: Instant,
   now: Instant,
 ): Settlement | null {
-  const policy = retryPolicy(
-    { maxAttempts: job.maxAttempts, backoff: parseOptions(job.options).backoff ?? null },
-    transaction.settingsOf(job.queueId),
-  )
-  const { attempt, cancelRequested } = job
-  const settlement = settle({ state: stateOf(job.stage), attempt, ...policy, cancelRequested }, outcome, now)
-  if (settlement === null) return null
-  noteEnd(transaction, job, settlement, finishedAt, now)
-  const ended = { stage: stageAfter(settlement, job, now), leaseUntil: null, cancelRequested: false, statusLabel: null }
-  if (outcome.kind === 'completed') {
-    // The reason goes with a cancel that came too late.
-    transaction.jobs.change(job, { ...ended, finishedAt, reason: null, handled: job.handled || outcome.handled })
-    if (outcome.result !== null) storeResults(transaction, [[job.id, now, outcome.result]])
-  } else {
-    if (job.stage === Stage.running) transaction.jobs.recordAttempt(job, settlement.outcome, settlement.error, finishedAt)
-    transaction.jobs.change(job, {
-      ...ended,
-      attempt: settlement.attempt,
-      runAt: settlement.runAt ?? job.runAt,
-      finishedAt: isFinished(settlement.state) ? finishedAt : null,
-      reason: settlement.reason ?? job.reason,
-    })
-  }
+  const settlement = applyOutcome(transaction, job, outcome, finishedAt, now)
+  if (settlement !== null && outcome.kind === 'completed' && outcome.result !== null)
+    storeResults(transaction, [[job.id, now, outcome.result]])
   return settlement
-}
-
-function stageAfter({ state, runAt }: Settlement, job: JobRecord, now: Instant): Stage {
-  switch (state) {
-    case 'completed':
-      return Stage.completed
-    case 'cancelled':
-      return Stage.cancelled
-    case 'dead':
-      return Stage.dead
-    default:
-      return pendingStage(runAt ?? now, job.concurrencyKey, now)
-  }
-}
-
-function noteEnd(transaction: Transaction, job: JobRecord, settlement: Settlement, finishedAt: Instant, now: Instant): void {
-  const stats = transaction.stats(job.queueId, now)
-  if (settlement.state === 'completed') stats.completed++
-  if (settlement.state === 'dead') stats.dead++
-  if (settlement.state === 'cancelled') stats.cancelled++
-  if (settlement.error !== null) stats.failed++
-  if (settlement.outcome === 'lease_expired') stats.expired++
-  if (job.stage === Stage.running && job.startedAt !== null) {
-    stats.ran += Math.max(0, finishedAt - job.startedAt)
-    stats.finished++
-  }
 }
 
 type CompletedRecord = readonly [

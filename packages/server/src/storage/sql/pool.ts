@@ -1,23 +1,28 @@
-import { OctoflowError } from '../../../errors/octoflow-error.ts'
-import { Connection, type ConnectionOptions } from './connection.ts'
+import { OctoflowError } from '../../errors/octoflow-error.ts'
 
-interface Waiter {
+/** What a pool keeps. A connection that is lost serves nobody any more. */
+export interface PooledConnection {
+  readonly lost: boolean
+  close(): Promise<void>
+}
+
+interface Waiter<Connection> {
   readonly resolve: (connection: Connection) => void
   readonly reject: (error: unknown) => void
 }
 
 /** Connections, opened when they are first needed and then kept. Who finds none free waits for its turn. */
-export class Pool {
-  readonly #options: ConnectionOptions
+export class Pool<Connection extends PooledConnection> {
+  readonly #connect: () => Promise<Connection>
   readonly #size: number
   readonly #free: Connection[] = []
   readonly #all = new Set<Connection>()
-  readonly #waiting: Waiter[] = []
+  readonly #waiting: Waiter<Connection>[] = []
   #opening = 0
   #closed = false
 
-  constructor(options: ConnectionOptions, size: number) {
-    this.#options = options
+  constructor(connect: () => Promise<Connection>, size: number) {
+    this.#connect = connect
     this.#size = size
   }
 
@@ -58,7 +63,7 @@ export class Pool {
   async #open(): Promise<void> {
     this.#opening++
     try {
-      const connection = await Connection.open(this.#options)
+      const connection = await this.#connect()
       this.#all.add(connection)
       this.release(connection)
     } catch (error) {

@@ -14,6 +14,9 @@ export interface DatabaseServer extends AsyncDisposable {
   stop(): Promise<void>
   /** Stops as if the power were cut: what was committed is recovered at the next start. */
   kill(): Promise<void>
+  /** Not an instruction of it runs until `resume()`, and its connections stay open. */
+  freeze(): void
+  resume(): void
 }
 
 /** A product that several Octoflow servers can share. */
@@ -44,6 +47,8 @@ async function beginMariadb(): Promise<DatabaseServer> {
     start: () => server.start(),
     stop: () => server.stop(),
     kill: () => server.kill(),
+    freeze: () => server.freeze(),
+    resume: () => server.resume(),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }

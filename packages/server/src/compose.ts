@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
 import type { Logger as PinoLogger } from 'pino'
 import type { Config } from './config/compile.ts'
+import { maskCredentials } from './config/credentials.ts'
 import { Authenticator } from './core/access/authenticator.ts'
 import { Keys } from './core/access/keys.ts'
 import { CaptureWork } from './core/engine/capture-work.ts'
@@ -20,7 +21,7 @@ import { ClockWatch } from './core/maintenance/clock-watch.ts'
 import { Maintenance } from './core/maintenance/maintenance.ts'
 import { Rescue } from './core/maintenance/rescue.ts'
 import type { Ports } from './core/ports.ts'
-import { OctoflowError } from './errors/octoflow-error.ts'
+import { isOctoflowError, OctoflowError } from './errors/octoflow-error.ts'
 import { HandlerHost } from './handlers/handler-host.ts'
 import type { HttpContext, HttpOptions } from './http/context.ts'
 import { buildApp, HttpServer } from './http/server.ts'
@@ -138,7 +139,9 @@ export async function compose(
     },
     async start() {
       try {
-        await prepare(storage, clock.now())
+        await prepare(storage, clock.now()).catch((error: unknown) => {
+          throw isOctoflowError(error, 'storage_unavailable') ? unreachable(config, error) : error
+        })
         for (const service of services.flat()) await service.start()
       } catch (error) {
         await stop(services, storage)
@@ -154,6 +157,13 @@ async function prepare(storage: Storage, now: Instant): Promise<void> {
   await storage.migrations.migrate({ now })
   const copy = await storage.transfer.unfinished()
   if (copy !== null) throw new OctoflowError('copy_unfinished', { source: copy.source })
+}
+
+function unreachable({ database }: Config, error: OctoflowError): OctoflowError {
+  // A host with several addresses fails with an error of each.
+  const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause
+  const reason = cause instanceof Error ? cause.message : 'no reason is known'
+  return new OctoflowError('database_unreachable', { url: maskCredentials(database.url), reason }, { cause: error })
 }
 
 async function stop(services: readonly (readonly Service[])[], storage: Storage): Promise<void> {

@@ -28,6 +28,7 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode]
 const STARTING: readonly ErrorCode[] = [
   'config_invalid',
   'database_refused',
+  'database_unreachable',
   'data_directory_unusable',
   'data_directory_in_use',
   'not_a_database',

@@ -297,6 +297,12 @@ export const catalogue = {
     message: 'The database refuses to work for Octoflow: {reason}.',
     hint: 'Compare user, password and database in the database URL with what the database server knows; the user needs the right to create tables in its schema, or collections.',
   },
+  database_unreachable: {
+    status: 503,
+    retryable: true,
+    message: 'The database cannot be reached: {url} ({reason}).',
+    hint: 'Start the database server, or mend the address in `--database-url`; `octoflow doctor` looks closer. Octoflow does not wait for it: let whatever keeps it running start it again.',
+  },
   data_directory_unusable: {
     status: 500,
     retryable: false,

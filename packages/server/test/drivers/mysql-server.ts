@@ -113,6 +113,15 @@ export class MysqlServer {
     return this.#end('SIGTERM')
   }
 
+  /** Not an instruction of it runs until `resume()`, and its connections stay open. */
+  freeze(): void {
+    this.#process!.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#process!.kill('SIGCONT')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill()
     rmSync(this.#directory, { recursive: true, force: true })

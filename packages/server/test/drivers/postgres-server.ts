@@ -88,6 +88,15 @@ export class PostgresServer {
     return this.#end('SIGINT')
   }
 
+  /** Not an instruction of it runs until `resume()`, and its connections stay open. */
+  freeze(): void {
+    this.#signal('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#signal('SIGCONT')
+  }
+
   /** Runs a query of a test's own, apart from the driver. @returns rows of texts. */
   query(sql: string, schema = 'public'): Promise<(string | null)[][]> {
     return query(this.url, sql, schema)
@@ -106,6 +115,14 @@ export class PostgresServer {
     const args = ['-D', this.#data, '-U', 'octoflow', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
     execFileSync(join(this.#bin, 'initdb'), args, { ...this.#user, cwd: this.#directory, stdio: 'ignore' })
     writeFileSync(join(this.#data, 'pg_hba.conf'), 'local all all trust\nhost all all 127.0.0.1/32 trust\n')
+  }
+
+  /** To the server and its children, one for each connection. */
+  #signal(signal: NodeJS.Signals): void {
+    const { pid } = this.#process!
+    process.kill(pid!, signal)
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
+    for (const child of children === '' ? [] : children.split(' ')) process.kill(Number(child), signal)
   }
 
   #end(signal: NodeJS.Signals): Promise<void> {

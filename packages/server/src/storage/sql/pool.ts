@@ -1,9 +1,12 @@
 import { OctoflowError } from '../../errors/octoflow-error.ts'
+import { Pulse } from './pulse.ts'
 
 /** What a pool keeps. A connection that is lost serves nobody any more. */
 export interface PooledConnection {
   readonly lost: boolean
   close(): Promise<void>
+  /** Ends it at once, whatever it is doing; what it had not committed is rolled back. */
+  destroy(): void
 }
 
 interface Waiter<Connection> {
@@ -11,14 +14,28 @@ interface Waiter<Connection> {
   readonly reject: (error: unknown) => void
 }
 
-/** Connections, opened when they are first needed and then kept. Who finds none free waits for its turn. */
+/** Who waited behind those to whom the server could not be reached, and comes within so long after them, is told at once. */
+const REST_MS = 50
+
+/**
+ * Connections, opened when they are first needed and then kept. Who finds none free waits for its turn. When the server has
+ * fallen silent all are given up.
+ */
 export class Pool<Connection extends PooledConnection> {
   readonly #connect: () => Promise<Connection>
   readonly #size: number
   readonly #free: Connection[] = []
   readonly #all = new Set<Connection>()
   readonly #waiting: Waiter<Connection>[] = []
+  readonly #pulse = new Pulse<Connection>(
+    async () => (await this.#connect()).close(),
+    () => {
+      for (const connection of this.#all) connection.destroy()
+    },
+  )
   #opening = 0
+  /** Why the server could not be reached just now. */
+  #trouble: unknown = null
   #closed = false
 
   constructor(connect: () => Promise<Connection>, size: number) {
@@ -30,9 +47,13 @@ export class Pool<Connection extends PooledConnection> {
   acquire(): Promise<Connection> {
     if (this.#closed) return Promise.reject(new OctoflowError('storage_closed'))
     for (let free = this.#free.pop(); free !== undefined; free = this.#free.pop()) {
-      if (!free.lost) return Promise.resolve(free)
+      if (!free.lost) {
+        this.#pulse.taken(free)
+        return Promise.resolve(free)
+      }
       this.#drop(free)
     }
+    if (this.#trouble !== null && this.#all.size === 0) return Promise.reject(this.#trouble)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject })
       if (this.#all.size + this.#opening < this.#size) void this.#open()
@@ -41,6 +62,7 @@ export class Pool<Connection extends PooledConnection> {
 
   /** Takes a connection back, ready for the next one. */
   release(connection: Connection): void {
+    this.#pulse.returned(connection)
     if (connection.lost || this.#closed) {
       this.#drop(connection)
       if (this.#waiting.length > 0 && !this.#closed) void this.#open()
@@ -48,12 +70,16 @@ export class Pool<Connection extends PooledConnection> {
     }
     const waiter = this.#waiting.shift()
     if (waiter === undefined) this.#free.push(connection)
-    else waiter.resolve(connection)
+    else {
+      this.#pulse.taken(connection)
+      waiter.resolve(connection)
+    }
   }
 
   /** To be called when no connection is in use. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#pulse.stop()
     for (const { reject } of this.#waiting.splice(0)) reject(new OctoflowError('storage_closed'))
     const all = [...this.#all]
     this.#all.clear()
@@ -68,11 +94,20 @@ export class Pool<Connection extends PooledConnection> {
       this.release(connection)
     } catch (error) {
       // Those who wait for one of the others that are open get one; without any there is nothing to wait for.
-      if (this.#all.size === 0) for (const { reject } of this.#waiting.splice(0)) reject(error)
-      else this.#waiting.shift()?.reject(error)
+      if (this.#all.size === 0) {
+        this.#rest(error)
+        for (const { reject } of this.#waiting.splice(0)) reject(error)
+      } else this.#waiting.shift()?.reject(error)
     } finally {
       this.#opening--
     }
+  }
+
+  #rest(trouble: unknown): void {
+    this.#trouble = trouble
+    setTimeout(() => {
+      this.#trouble = null
+    }, REST_MS).unref()
   }
 
   #drop(connection: Connection): void {

@@ -1,5 +1,6 @@
 import type { Connection as Client, ConnectionOptions as ClientOptions, ResultSetHeader } from 'mysql2'
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
+import { withinDeadline } from '../../sql/deadline.ts'
 import { isLost, mapError } from './errors.ts'
 import { checkServer, type Server, settings } from './server.ts'
 import { format, type Value } from './values.ts'
@@ -25,6 +26,7 @@ export interface ConnectionOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000
+const GOODBYE_MS = 1_000
 
 /** Slots are tried in order, so the most there may be of them is what is tried in vain. */
 const SLOTS_AT_MOST = 4_096
@@ -73,15 +75,12 @@ export class Connection implements Queryable {
     const { createConnection } = await import('mysql2')
     const client = createConnection({ connectTimeout: CONNECT_TIMEOUT_MS, ...config, ...PROTOCOL })
     try {
-      await connected(client)
-      const server = checkServer((await query(client, SELECT_SERVER)) as unknown as [readonly unknown[]])
-      await query(client, settings(server, timeouts))
-      const connection = new Connection(client, server, await takeSlot(client))
+      const { server, slot } = await withinDeadline(CONNECT_TIMEOUT_MS, connect(client, timeouts), () => cut(client))
       onServer(server)
-      return connection
+      return new Connection(client, server, slot)
     } catch (error) {
       client.on('error', () => {})
-      client.destroy()
+      cut(client)
       throw mapError(error)
     }
   }
@@ -123,13 +122,14 @@ export class Connection implements Queryable {
 
   async close(): Promise<void> {
     if (this.#lost) return this.#client.destroy()
-    await new Promise<void>((resolve) => this.#client.end(() => resolve()))
+    const ended = new Promise<void>((resolve) => this.#client.end(() => resolve()))
+    await withinDeadline(GOODBYE_MS, ended, () => cut(this.#client)).catch(() => {})
   }
 
   /** Ends it at once, whatever it is doing; what it had not committed is rolled back. */
   destroy(): void {
     this.#lost = true
-    this.#client.destroy()
+    cut(this.#client)
   }
 
   #ask(sql: string, values: readonly Value[]): Promise<Result> {
@@ -185,6 +185,22 @@ const PROTOCOL: ClientOptions = {
   dateStrings: true,
   multipleStatements: true,
   enableKeepAlive: true,
+}
+
+async function connect(
+  client: Client,
+  timeouts: Omit<ConnectionOptions, 'client' | 'onServer'>,
+): Promise<{ readonly server: Server; readonly slot: number }> {
+  await connected(client)
+  const server = checkServer((await query(client, SELECT_SERVER)) as unknown as [readonly unknown[]])
+  await query(client, settings(server, timeouts))
+  return { server, slot: await takeSlot(client) }
+}
+
+/** With an error, so that the client tells all who wait; it takes its own `destroy()` for a farewell in order, and tells nobody. */
+function cut(client: Client): void {
+  const { stream } = client as unknown as { readonly stream: { destroy(error: Error): void } }
+  stream.destroy(Object.assign(new Error('the connection was given up'), { code: 'PROTOCOL_CONNECTION_LOST' }))
 }
 
 const connected = (client: Client): Promise<void> =>

@@ -1,5 +1,6 @@
 import type { Client, ClientConfig } from 'pg'
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
+import { withinDeadline } from '../../sql/deadline.ts'
 import { mapError } from './errors.ts'
 import { defineStatement, type StatementClass } from './statement.ts'
 import { decodeText, encodeText } from './values.ts'
@@ -19,6 +20,7 @@ export interface ConnectionOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000
+const GOODBYE_MS = 1_000
 
 /** Statements are prepared once for each connection, under a name made once for each text. */
 const names = new Map<string, string>()
@@ -59,10 +61,8 @@ export class Connection implements Queryable {
       lost.error ??= error
     })
     try {
-      await client.connect()
-      await client.query(settings(schema, timeouts))
-      const { rows } = await client.query<{ slot: number }>(TAKE_SLOT, [`octoflow/${schema}`])
-      return new Connection(client, defineStatement(Query), rows[0]!.slot, lost)
+      const slot = await withinDeadline(CONNECT_TIMEOUT_MS, connect(client, schema, timeouts), () => cut(client))
+      return new Connection(client, defineStatement(Query), slot, lost)
     } catch (error) {
       client.end().catch(() => {})
       throw mapError(error)
@@ -107,15 +107,31 @@ export class Connection implements Queryable {
   }
 
   async close(): Promise<void> {
-    await this.#client.end().catch(() => {})
+    await withinDeadline(GOODBYE_MS, this.#client.end(), () => cut(this.#client)).catch(() => {})
   }
 
   /** Ends it at once, whatever it is doing; what it had not committed is rolled back. */
   destroy(): void {
     this.#lost ??= new OctoflowError('storage_closed')
-    const { connection } = this.#client as unknown as { readonly connection: { readonly stream: { destroy(): void } } }
-    connection.stream.destroy()
+    cut(this.#client)
   }
+}
+
+/** @returns the connection's slot. */
+async function connect(
+  client: Client,
+  schema: string,
+  timeouts: Omit<ConnectionOptions, 'client' | 'schema'>,
+): Promise<number> {
+  await client.connect()
+  await client.query(settings(schema, timeouts))
+  const { rows } = await client.query<{ slot: number }>(TAKE_SLOT, [`octoflow/${schema}`])
+  return rows[0]!.slot
+}
+
+function cut(client: Client): void {
+  const { connection } = client as unknown as { readonly connection: { readonly stream: { destroy(): void } } }
+  connection.stream.destroy()
 }
 
 /** What the client cannot make sense of, a certificate that is not there for instance, is told as it says it. */

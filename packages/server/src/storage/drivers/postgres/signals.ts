@@ -1,4 +1,5 @@
 import type { ReadyListener } from '../../contract/storage.ts'
+import { withinDeadline } from '../../sql/deadline.ts'
 import { Connection } from './connection.ts'
 import type { Database } from './database.ts'
 import { mapError } from './errors.ts'
@@ -21,6 +22,9 @@ const RECONNECT_MS = 500
  * transaction that kept ready jobs from others may come to nothing.
  */
 const BACKSTOP_MS = 5_000
+
+/** A look that is not answered within this shows that the connection is lost, though nobody said so. */
+const ANSWER_WITHIN_MS = 5_000
 
 /**
  * Tells which queues are worth claiming from again: those who listen here at once, other servers by NOTIFY.
@@ -131,8 +135,11 @@ export class Signals {
   /** Whatever was missed: has everybody look who waits for a queue. */
   async #backstop(): Promise<void> {
     try {
-      const queues = (await this.#connection?.rows<[string]>('SELECT name FROM octoflow_queues')) ?? []
-      for (const [queue] of queues) this.#tellHere(queue, null)
+      const connection = this.#connection
+      if (connection === null) return
+      const look = connection.rows<[string]>('SELECT name FROM octoflow_queues')
+      for (const [queue] of await withinDeadline(ANSWER_WITHIN_MS, look, () => connection.destroy()))
+        this.#tellHere(queue, null)
     } catch {
       // There are no tables yet, or the connection is lost, which is seen to elsewhere.
     }

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Document } from 'mongodb'
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Instant } from '../../../lib/time.ts'
 import { apply, type Change } from './changes.ts'
 import type { Connection } from './connection.ts'
-import { isDuplicate, isNeverSent, isTrouble, mapError } from './errors.ts'
-import { cut, PART_LENGTH } from './texts.ts'
+import { done, Entries, type Entry, filled, slot } from './entries.ts'
+import { isTrouble } from './errors.ts'
 
 /** Numbers that are given once and never again. */
 export interface Sequences {
@@ -32,32 +31,12 @@ export interface Head {
 
 export const BEGINNING: Head = { number: 0, sequences: { request: 1, receivedAt: 0, event: 1, operation: 1, text: 1 } }
 
-/**
- * A document of the journal.
- *
- * A commit is the document of its number. Where several servers want to write, a number is first taken as a `turn` and filled by
- * a document of its own, `:filled`, which is then the commit, or says that there is none. `:done` says that the changes are in
- * their places.
- */
-interface Entry {
-  readonly _id: string
-  readonly by: string
-  /** Tells a repeated insert from another server's. */
-  readonly token: string
-  readonly turn?: true
-  readonly sequences?: Sequences
-  /** JSON; or in how many documents of the collection `parts` it stands. None of a turn that was given up. */
-  readonly changes?: string | number
-}
-
 /** How long a server waits for another to finish what it has begun, before it does so in its place. */
 const PATIENCE_MS = 5_000
 /** Entries stay for so long, and so many always. */
 const RETENTION_MS = 10_000
 const MARGIN_MS = 2_000
 const KEPT_ENTRIES = 64
-/** How long it is tried to find out what became of a commit whose answer was lost. */
-const UNCERTAIN_FOR_MS = 10_000
 const CARRIED_OUT_WITHIN_MS = 30_000
 const RETRY_MS = 100
 const SHORTEST_PAUSE_MS = 2
@@ -66,7 +45,7 @@ const LONGEST_PAUSE_MS = 30
 const CAUGHT_UP_WITH = 16
 const TRUNCATE_EVERY_MS = 1_000
 
-const key = (number: number): string => String(number).padStart(16, '0')
+const NO_ENTRIES: ReadonlyMap<string, Entry> = new Map()
 
 /**
  * The order of all commits, of all servers. To insert the document of the next number is to commit: the database takes one
@@ -78,6 +57,7 @@ const key = (number: number): string => String(number).padStart(16, '0')
  */
 export class Journal {
   readonly #connection: Connection
+  readonly #entries: Entries
   readonly #server = randomUUID()
   #head: Head | null = null
   /** Whether other servers may rely on the head without waiting. */
@@ -91,6 +71,7 @@ export class Journal {
 
   constructor(connection: Connection) {
     this.#connection = connection
+    this.#entries = new Entries(connection)
   }
 
   /** The state on which the next commit builds. */
@@ -110,14 +91,14 @@ export class Journal {
     const number = this.#turn ?? head.number + 1
     const token = randomUUID()
     const entry = {
-      _id: this.#turn === null ? key(number) : `${key(number)}:filled`,
+      _id: this.#turn === null ? slot(number) : filled(number),
       by: this.#server,
       token,
       sequences: commit.sequences,
-      changes: await this.#write(token, JSON.stringify(commit.changes)),
+      changes: await this.#entries.writeChanges(token, JSON.stringify(commit.changes)),
     }
     const begun = new Age()
-    if (!(await this.#insert(entry))) {
+    if (!(await this.#entries.insert(entry))) {
       this.#turn = null
       return false
     }
@@ -143,7 +124,7 @@ export class Journal {
   /** Whether nobody has committed since the head. */
   async isUnchanged(): Promise<boolean> {
     const { number } = await this.head()
-    return (await this.isCurrent()) && (this.#turn !== null || (await this.#read(key(number + 1))) === null)
+    return (await this.isCurrent()) && (this.#turn !== null || (await this.#entries.read(slot(number + 1))) === null)
   }
 
   /**
@@ -153,17 +134,20 @@ export class Journal {
   async takeTurn(): Promise<readonly Change[] | null> {
     const { number: from } = await this.head()
     await this.announce()
+    const since = await this.#entries.readMany(from + 1, CAUGHT_UP_WITH)
     let number = from
+    while (since.has(slot(number + 1))) number++
+    if (number === from + CAUGHT_UP_WITH) await this.#newest()
     let begun: Age
     do {
       begun = new Age()
       number = Math.max(number, this.#age.over(RETENTION_MS / 2) ? await this.#newest() : this.#seen)
       do number++
-      while (!(await this.#insert({ _id: key(number), by: this.#server, token: randomUUID(), turn: true })))
+      while (!(await this.#entries.insert({ _id: slot(number), by: this.#server, token: randomUUID(), turn: true })))
     } while (await this.#isOutdated(number, begun))
     this.#turn = number
-    this.#head = number === 1 ? BEGINNING : await this.#complete(number - 1)
-    return this.#changesBetween(from, number)
+    this.#head = number === 1 ? BEGINNING : await this.#complete(number - 1, since)
+    return this.#changesBetween(from, number, since)
   }
 
   /** Gives up a turn that nothing came of. */
@@ -172,7 +156,7 @@ export class Journal {
     const number = this.#turn
     this.#turn = null
     const { sequences } = this.#head!
-    await this.#insert({ _id: `${key(number)}:filled`, by: this.#server, token: randomUUID(), sequences })
+    await this.#entries.insert({ _id: filled(number), by: this.#server, token: randomUUID(), sequences })
     this.#head = await this.#complete(number)
   }
 
@@ -189,17 +173,18 @@ export class Journal {
     this.#turn = null
   }
 
-  /** The head that `number` makes, once its changes are in their places. */
-  async #complete(number: number): Promise<Head> {
+  /**
+   * The head that `number` makes, once its changes are in their places.
+   * @param known entries that were read before.
+   */
+  async #complete(number: number, known: ReadonlyMap<string, Entry> = NO_ENTRIES): Promise<Head> {
     const began = performance.now()
     for (let asked = 0, pause = SHORTEST_PAUSE_MS; ; asked++, pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-      const done = await this.#read(`${key(number)}:done`)
+      const isDone = known.has(done(number)) || (await this.#entries.read(done(number))) !== null
       // Most of the time that document is all that is missing, and to ask for one is cheap.
-      if (done !== null || asked % 8 === 0) {
-        const [entry, next] = await Promise.all([this.#commitOf(number), this.#read(key(number + 1))])
-        // Who commits without having taken a turn has carried out the commit before.
-        if (entry !== null && (done !== null || (next !== null && next.turn === undefined)))
-          return { number, sequences: entry.sequences! }
+      if (isDone || asked % 8 === 0) {
+        const entry = await this.#commitOf(number, known)
+        if (entry !== null && (isDone || (await this.#isBuiltUpon(number)))) return { number, sequences: entry.sequences! }
         if (entry?.by === this.#server || performance.now() - began > PATIENCE_MS) return this.#finish(number, entry)
       }
       await sleep(pause)
@@ -207,18 +192,25 @@ export class Journal {
   }
 
   /** The entry that holds the commit of a number; `null` while there is none. */
-  async #commitOf(number: number): Promise<Entry | null> {
-    const slot = await this.#read(key(number))
-    return slot?.turn === true ? this.#read(`${key(number)}:filled`) : slot
+  async #commitOf(number: number, known: ReadonlyMap<string, Entry>): Promise<Entry | null> {
+    const read = async (_id: string): Promise<Entry | null> => known.get(_id) ?? this.#entries.read(_id)
+    const taken = await read(slot(number))
+    return taken?.turn === true ? read(filled(number)) : taken
+  }
+
+  /** Whether there is a commit after it by a server that took no turn: that has carried out the one before. */
+  async #isBuiltUpon(number: number): Promise<boolean> {
+    const next = await this.#entries.read(slot(number + 1))
+    return next !== null && next.turn === undefined
   }
 
   /** The changes of the commits after `from` and before `to`. */
-  async #changesBetween(from: number, to: number): Promise<readonly Change[] | null> {
+  async #changesBetween(from: number, to: number, known: ReadonlyMap<string, Entry>): Promise<readonly Change[] | null> {
     if (to - from > CAUGHT_UP_WITH) return null
     const changes: Change[] = []
     for (let number = from + 1; number < to; number++) {
-      const entry = await this.#commitOf(number)
-      const own = entry === null ? null : entry.changes === undefined ? [] : await this.#changesOf(entry)
+      const entry = await this.#commitOf(number, known)
+      const own = entry === null ? null : entry.changes === undefined ? [] : await this.#entries.changesOf(entry)
       if (own === null) return null
       changes.push(...own)
     }
@@ -228,25 +220,24 @@ export class Journal {
   /** Does in the place of another server what that has not done. */
   async #finish(number: number, entry: Entry | null): Promise<Head> {
     if (entry === null) {
-      if ((await this.#read(key(number))) === null)
+      if ((await this.#entries.read(slot(number))) === null)
         throw new OctoflowError('storage_corrupt', { reason: `the journal has no entry ${number}` })
       const { sequences } = number === 1 ? BEGINNING : await this.#complete(number - 1)
-      await this.#insert({ _id: `${key(number)}:filled`, by: this.#server, token: randomUUID(), sequences })
+      await this.#entries.insert({ _id: filled(number), by: this.#server, token: randomUUID(), sequences })
       return this.#complete(number)
     }
-    const changes = await this.#changesOf(entry)
+    const changes = await this.#entries.changesOf(entry)
     if (changes !== null) await this.#carryOut(number, changes, entry)
     await this.#markDone(number)
     return { number, sequences: entry.sequences! }
   }
 
   /** What is committed has to be carried out, so it is tried until the database can do it; in the end, by whoever comes next. */
-  async #carryOut(number: number, changes: readonly Change[], { token, changes: text }: Entry): Promise<void> {
+  async #carryOut(number: number, changes: readonly Change[], entry: Entry): Promise<void> {
     for (const began = performance.now(); ; ) {
       try {
         await apply(this.#connection, number, changes)
-        if (typeof text === 'number')
-          await (await this.#connection.collection('parts')).deleteMany({ _id: { $in: partNames(token, text) } } as Document)
+        await this.#entries.deleteParts(entry)
         return
       } catch (error) {
         if (!isTrouble(error)) throw error
@@ -257,79 +248,15 @@ export class Journal {
     }
   }
 
-  /** @returns what goes into the entry: the text, or how many parts it was cut into. */
-  async #write(token: string, changes: string): Promise<string | number> {
-    const texts = cut(changes, PART_LENGTH)
-    if (texts.length <= 1) return changes
-    const names = partNames(token, texts.length)
-    for (const [index, text] of texts.entries())
-      await this.#connection.run(async () =>
-        (await this.#connection.collection('parts')).insertOne({ _id: names[index]!, text } as Document),
-      )
-    return texts.length
-  }
-
-  /** @returns `null` where there is nothing to be done, or no more. */
-  async #changesOf({ token, changes }: Entry): Promise<readonly Change[] | null> {
-    if (changes === undefined) return null
-    if (typeof changes === 'string') return JSON.parse(changes)
-    const names = partNames(token, changes)
-    const parts = await this.#connection.run(async () =>
-      (await this.#connection.collection('parts')).find({ _id: { $in: names } } as Document).toArray(),
-    )
-    // Who has carried out a commit deletes its parts.
-    if (parts.length < changes) return null
-    const texts = new Map(parts.map(({ _id, text }) => [String(_id), text as string]))
-    return JSON.parse(names.map((name) => texts.get(name)).join(''))
-  }
-
-  /**
-   * Inserts an entry, however often that takes to know whether it is there.
-   * @returns `false` where there is another's.
-   * @throws `storage_outcome_unknown` when it cannot be found out.
-   */
-  async #insert(entry: Entry): Promise<boolean> {
-    const began = performance.now()
-    for (let sent = false; ; ) {
-      try {
-        const journal = await this.#connection.collection('journal')
-        await journal.insertOne(entry as unknown as Document)
-        return true
-      } catch (error) {
-        if (isDuplicate(error)) {
-          const there = sent ? await this.#read(entry._id) : null
-          return there?.token === entry.token
-        }
-        sent ||= !isNeverSent(error)
-        const mapped = mapError(error)
-        if (!sent || !isTrouble(mapped)) throw mapped
-        if (performance.now() - began > UNCERTAIN_FOR_MS)
-          throw new OctoflowError('storage_outcome_unknown', {}, { cause: error })
-        await sleep(RETRY_MS)
-      }
-    }
-  }
-
   async #markDone(number: number): Promise<void> {
-    await this.#insert({ _id: `${key(number)}:done`, by: this.#server, token: randomUUID() })
-  }
-
-  async #read(_id: string): Promise<Entry | null> {
-    return this.#connection.run(async () =>
-      (await this.#connection.collection('journal')).findOne({ _id } as Document),
-    ) as Promise<Entry | null>
+    await this.#entries.insert({ _id: done(number), by: this.#server, token: randomUUID() })
   }
 
   /** The highest number that was taken; 0 in the beginning. */
   async #newest(): Promise<number> {
     const age = new Age()
-    const [last] = await this.#connection.run(async () =>
-      (await this.#connection.collection('journal'))
-        .find({}, { sort: { _id: -1 }, limit: 1, projection: { _id: 1 } })
-        .toArray(),
-    )
+    this.#seen = await this.#entries.newest()
     this.#age = age
-    this.#seen = last === undefined ? 0 : Number.parseInt(String(last._id), 10)
     return this.#seen
   }
 
@@ -357,10 +284,7 @@ export class Journal {
       { at: now, number: number - KEPT_ENTRIES },
     ]
     if (old === undefined || old.number <= 0) return
-    const filter = { _id: { $lt: key(old.number) } } as Document
-    void this.#connection
-      .run(async () => (await this.#connection.collection('journal')).deleteMany(filter))
-      .catch(() => undefined)
+    void this.#entries.deleteBefore(old.number).catch(() => undefined)
   }
 }
 
@@ -373,5 +297,3 @@ class Age {
     return performance.now() - this.#monotonic > milliseconds || Date.now() - this.#timeOfDay > milliseconds
   }
 }
-
-const partNames = (token: string, count: number): string[] => Array.from({ length: count }, (_, index) => `${token}:${index}`)

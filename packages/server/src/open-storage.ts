@@ -31,7 +31,7 @@ export async function openStorage({ driver, url }: Database, { exclusive, onErro
     }
     case 'mongodb': {
       const { openMongodb } = await import('./storage/drivers/mongodb/index.ts')
-      return openMongodb({ url })
+      return openMongodb({ url, onError })
     }
   }
 }

@@ -4,10 +4,9 @@ import { type Db, type Document, MongoClient } from 'mongodb'
 import type { Storage } from '../../src/storage/contract/storage.ts'
 import { apply } from '../../src/storage/drivers/mongodb/changes.ts'
 import { Connection } from '../../src/storage/drivers/mongodb/connection.ts'
-import { openMongodb } from '../../src/storage/drivers/mongodb/index.ts'
 import { NOW, newRequest, QUEUE } from '../conformance/harness.ts'
 import { Ferretdb } from './ferretdb.ts'
-import { freshDatabase, SKIPPED } from './mongodb-storage.ts'
+import { freshDatabase, openAt, SKIPPED } from './mongodb-storage.ts'
 
 /** A database, with a client that sees all of it. */
 class Site implements AsyncDisposable {
@@ -20,8 +19,8 @@ class Site implements AsyncDisposable {
     this.#client = new MongoClient(url, { retryWrites: false })
   }
 
-  static async make(): Promise<Site> {
-    return new Site(await freshDatabase())
+  static make(): Site {
+    return new Site(freshDatabase().url)
   }
 
   get db(): Db {
@@ -29,7 +28,7 @@ class Site implements AsyncDisposable {
   }
 
   async open(): Promise<Storage> {
-    const storage = openMongodb({ url: this.url })
+    const storage = openAt(this.url)
     this.#opened.push(storage)
     await storage.migrations.migrate({ now: NOW })
     return storage
@@ -59,7 +58,7 @@ const entry = (number: number): string => String(number).padStart(16, '0')
 
 describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 }, () => {
   test('what a crashed server had committed is carried out by the next one', async () => {
-    await using site = await Site.make()
+    await using site = Site.make()
     const storage = await site.open()
     const id = await submit(storage)
     await storage.close()
@@ -78,7 +77,7 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
   })
 
   test('a turn that a crashed server took keeps the others waiting for seconds only', async () => {
-    await using site = await Site.make()
+    await using site = Site.make()
     const storage = await site.open()
     const id = await submit(storage)
     const { number } = await site.lastCommit()
@@ -88,7 +87,7 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
   })
 
   test('a late write of a server that was stopped half-way neither takes anything back nor brings it back', async () => {
-    await using site = await Site.make()
+    await using site = Site.make()
     const storage = await site.open()
     const kept = await submit(storage)
     const deleted = await submit(storage)
@@ -115,7 +114,7 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
   })
 
   test('a server that was away for long goes on where the others are', async (t) => {
-    await using site = await Site.make()
+    await using site = Site.make()
     const [away, busy] = [await site.open(), await site.open()]
     const ids = [await submit(away)]
     for (let n = 0; n < 70; n++) ids.push(await submit(busy))
@@ -130,7 +129,7 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
   })
 
   test('a commit may be carried out twice', async () => {
-    await using site = await Site.make()
+    await using site = Site.make()
     const storage = await site.open()
     const ids = [await submit(storage), await submit(storage)]
     const { number, changes } = await site.lastCommit()
@@ -143,7 +142,7 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
   })
 
   test('a commit larger than a document may be is stored whole', async () => {
-    await using site = await Site.make()
+    await using site = Site.make()
     const storage = await site.open()
     const body = JSON.stringify('é🐙'.repeat(2 ** 21))
     const items = [newRequest({ body }), newRequest(), newRequest({ body })]
@@ -154,16 +153,26 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
   })
 
   test('a schema that a later version wrote is refused', async () => {
-    await using site = await Site.make()
+    await using site = Site.make()
     const storage = await site.open()
     const { latest } = await storage.migrations.status()
     await site.collection('schema').insertOne({ _id: latest + 1, name: 'from the future' })
     await assert.rejects(storage.migrations.migrate({ now: NOW }), { code: 'schema_newer' })
   })
 
+  test('a single node, whose disk holds all there is, is told of at each start', async () => {
+    const said: string[] = []
+    const storage = openAt(freshDatabase().url, (message) => said.push(message))
+    await storage.migrations.migrate({ now: NOW })
+    await storage.migrations.migrate({ now: NOW })
+    await storage.close()
+    assert.equal(said.length, 2)
+    assert.match(said[0]!, /single node.*replica set/)
+  })
+
   test('without a server a verb is refused in seconds, and nobody is told that it was served', async () => {
     const server = await Ferretdb.start()
-    const storage = openMongodb({ url: `${server.url}gone` })
+    const storage = openAt(`${server.url}gone`)
     await storage.migrations.migrate({ now: NOW })
     await submit(storage)
     await server[Symbol.asyncDispose]()

@@ -107,6 +107,15 @@ export class Connection {
     return this.find(name, projection === undefined ? { filter } : { filter, projection })
   }
 
+  /** Whether what is stored is on one machine alone. */
+  isSingleNode(): Promise<boolean> {
+    return this.run(async (db) => {
+      const { setName, msg } = await db.command({ hello: 1 })
+      // The router of a sharded cluster has the name of no replica set, but those behind it have.
+      return setName === undefined && msg !== 'isdbgrid'
+    })
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     const client = await this.#client?.catch(() => null)
@@ -118,8 +127,11 @@ export class Connection {
     return new MongoClient(this.#url, {
       appName: 'octoflow',
       ignoreUndefined: true,
-      // What is acknowledged is on the disks of a majority.
+      // Whatever the URL says: what is acknowledged is on the disks of a majority, and what is read was acknowledged. A server
+      // that computes its commit on what an election takes back would commit what never happened.
       writeConcern: { w: 'majority', journal: true },
+      readConcern: { level: 'majority' },
+      readPreference: 'primary',
       // Every write of the driver may be repeated, and is where that is right; not every server can tell a repetition.
       retryWrites: false,
       serverSelectionTimeoutMS: SELECTION_TIMEOUT_MS,

@@ -24,10 +24,12 @@ const CAPABILITIES: StorageCapabilities = { signals: 'none', shared: true }
 export interface MongodbOptions {
   /** `mongodb://` or `mongodb+srv://`. */
   readonly url: string
+  /** Told of what concerns no call. */
+  readonly onError: (message: string) => void
 }
 
 /** A database that speaks MongoDB's protocol. It is connected to by the first call. */
-export function openMongodb({ url }: MongodbOptions): Storage {
+export function openMongodb({ url, onError }: MongodbOptions): Storage {
   const connection = new Connection(url)
   const writer = new Writer(connection, new Journal(connection))
   let closed: Promise<void> | null = null
@@ -37,7 +39,7 @@ export function openMongodb({ url }: MongodbOptions): Storage {
   }
   return {
     capabilities: CAPABILITIES,
-    migrations: new MongoMigrations(connection),
+    migrations: new MongoMigrations(connection, onError),
     requests: new MongoRequests(connection, writer),
     jobs: new MongoJobs(connection, writer),
     leases: new MongoLeases(writer),

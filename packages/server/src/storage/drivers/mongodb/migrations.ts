@@ -15,12 +15,18 @@ export interface Migration {
 /** In order: the first one leads to version 1. */
 const MIGRATIONS: readonly Migration[] = [initial]
 
+/** Said at each start. */
+const SINGLE_NODE =
+  'the database is a single node: what is acknowledged is on its disk, and lost with it. In a replica set it is on those of a majority.'
+
 export class MongoMigrations implements MigrationStore {
   readonly #connection: Connection
+  readonly #onError: (message: string) => void
   readonly #migrations: readonly Migration[]
 
-  constructor(connection: Connection, migrations: readonly Migration[] = MIGRATIONS) {
+  constructor(connection: Connection, onError: (message: string) => void, migrations: readonly Migration[] = MIGRATIONS) {
     this.#connection = connection
+    this.#onError = onError
     this.#migrations = migrations
   }
 
@@ -34,6 +40,7 @@ export class MongoMigrations implements MigrationStore {
       await this.#connection.run(up)
       if (await this.#record({ _id: version, name, appliedAt: now })) applied.push(version)
     }
+    if (await this.#connection.isSingleNode()) this.#onError(SINGLE_NODE)
     return applied
   }
 

@@ -17,8 +17,6 @@ const SLOW = [
   'packages/server/test/drivers/sqlite-{on-disk,durability,portions,processes}.test.ts',
   'packages/worker/test/{isolation,running,out-of-memory}.test.ts',
 ]
-/** These take ten minutes of a machine to themselves, and are run by their paths: `node scripts/test.ts …/mongodb.test.ts`. */
-const ASKED_FOR = ['packages/server/test/drivers/mongodb*.test.ts']
 const ALL = [...PACKAGES, 'e2e/**/*.test.ts', 'examples/**/*.test.ts']
 
 /** Longer than the slowest file takes on a slow machine; a file that hangs fails rather than holding everything up. */
@@ -67,9 +65,5 @@ function testFiles(args: readonly string[]): string[] {
     : paths.length === 0
       ? ALL
       : paths.flatMap((path) => (path.endsWith('.ts') ? path : `${path.replace(/\/$/, '')}/**/*.test.ts`))
-  return [
-    ...new Set(
-      globSync(patterns, { exclude: ['**/node_modules/**', ...(fast ? SLOW : []), ...(paths.length === 0 ? ASKED_FOR : [])] }),
-    ),
-  ].sort()
+  return [...new Set(globSync(patterns, { exclude: ['**/node_modules/**', ...(fast ? SLOW : [])] }))].sort()
 }

@@ -28,7 +28,7 @@ export type Declare = (name: string, body: (fixture: Fixture) => Promise<void>) 
 /** A part of the law. Most tests are declared by `test`; those that need databases of another kind open them. */
 export type Group = (test: Declare, open: Open) => void
 
-/** A claim that goes on for ever, or a signal that never comes, fails its test and not the run. The slowest take 50 s on FerretDB. */
+/** A claim that goes on for ever, or a signal that never comes, fails its test and not the run. Long, for FerretDB on a busy machine. */
 const LONGEST_TEST_MS = 240_000
 
 export function declareWith(open: Open): Declare {

@@ -71,14 +71,16 @@ interface Driver {
   readonly open: Open
   /** Why its tests cannot be run here. */
   readonly skip?: string | false
+  /** How many groups are run at once: more than one where the database server leaves a processor idle between answers. */
+  readonly concurrency?: number
 }
 
 /**
  * The law for every storage driver: what `storage/contract/` promises, as tests. A driver is an argument; the suite knows
  * nothing of it but the contract.
  */
-export function conformance({ name, open, skip = false }: Driver): void {
-  describe(`${name} keeps the storage contract`, { skip }, () => {
+export function conformance({ name, open, skip = false, concurrency = 1 }: Driver): void {
+  describe(`${name} keeps the storage contract`, { skip, concurrency }, () => {
     for (const [title, group] of Object.entries(GROUPS)) describe(title, () => group(declareWith(open), open))
   })
 }

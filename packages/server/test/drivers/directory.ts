@@ -14,8 +14,8 @@ export class Directory {
     this.path = path
   }
 
-  static async make(): Promise<Directory> {
-    return new Directory(await mkdtemp(join(tmpdir(), 'octoflow-test-')))
+  static async make(parent: string = tmpdir()): Promise<Directory> {
+    return new Directory(await mkdtemp(join(parent, 'octoflow-test-')))
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,34 +1,54 @@
-import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { copyFile, cp, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
 import { Directory } from './directory.ts'
+import { buildFerretdb, isBuilt } from './ferretdb-build.ts'
 
-const FERRETDB = 'github.com/FerretDB/FerretDB'
+/** A disk in memory, where there is one. */
+const MEMORY = '/dev/shm'
 
-const SOURCE = join(import.meta.dirname, 'ferretdb')
+/** The command that provides what is missing. */
+export const INSTALL = 'apt-get install golang-go'
 
-/** A real server that speaks MongoDB's protocol, with its data in a directory of its own. */
+/** The first Go that fetches a newer one by itself, where the sources ask for it. */
+const OLDEST_GO = [1, 21] as const
+
+/** A real server that speaks MongoDB's protocol, with its data in a directory of its own, gone when disposed of. */
 export class Ferretdb {
-  readonly url: string
-  readonly #process: ChildProcess
+  readonly #program: string
   readonly #directory: Directory
+  readonly #synchronous: 'full' | 'off'
+  #url: string | null = null
+  #process: ChildProcess | null = null
 
-  private constructor(url: string, process: ChildProcess, directory: Directory) {
-    this.url = url
-    this.#process = process
+  private constructor(program: string, directory: Directory, synchronous: 'full' | 'off') {
+    this.#program = program
     this.#directory = directory
+    this.#synchronous = synchronous
   }
 
-  static async start(): Promise<Ferretdb> {
-    const program = await build()
-    const directory = await Directory.make()
-    const server = spawn(program, [directory.path], { stdio: ['pipe', 'pipe', 'inherit'] })
-    const url = await new Promise<string>((resolve, reject) => {
+  /** @param onDisk syncs what it commits; else that survives the end of the process, not of the machine. */
+  static async start({ onDisk = false }: { readonly onDisk?: boolean } = {}): Promise<Ferretdb> {
+    const program = await buildFerretdb()
+    const directory = await (onDisk || !existsSync(MEMORY) ? Directory.make() : Directory.make(MEMORY))
+    const server = new Ferretdb(program, directory, onDisk ? 'full' : 'off')
+    await server.start()
+    return server
+  }
+
+  /** Of the server; a database's name follows upon it. */
+  get url(): string {
+    if (this.#url === null) throw new Error('the server was not started')
+    return this.#url
+  }
+
+  /** Starts it again, where it was. */
+  async start(): Promise<void> {
+    const address = this.#url === null ? '127.0.0.1:0' : new URL(this.#url).host
+    const server = spawn(this.#program, [this.#directory.path, address, this.#synchronous], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    this.#process = server
+    this.#url = await new Promise<string>((resolve, reject) => {
       server.once('error', reject)
       server.once('exit', (code) => reject(new Error(`FerretDB ended with ${code} before it began`)))
       server.stdout.once('data', (line: Buffer) => resolve(line.toString().trim()))
@@ -36,75 +56,49 @@ export class Ferretdb {
     // It ends with this process; this process does not wait for it.
     server.unref()
     for (const stream of [server.stdin, server.stdout]) (stream as unknown as { unref(): void }).unref()
-    return new Ferretdb(url, server, directory)
   }
 
-  /** Stops the process where it stands, and lets it go on. */
-  pause(): () => void {
-    this.#process.kill('SIGSTOP')
-    return () => this.#process.kill('SIGCONT')
+  /** Ends all connections and stops in order. */
+  stop(): Promise<void> {
+    return this.#end((server) => server.stdin!.end())
+  }
+
+  /** Stops as if the power were cut: what was committed is recovered at the next start. */
+  kill(): Promise<void> {
+    return this.#end((server) => server.kill('SIGKILL'))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const ended = new Promise((resolve) => this.#process.once('exit', resolve))
-    this.#process.kill('SIGKILL')
-    await ended
+    await this.kill()
     await this.#directory[Symbol.asyncDispose]()
+  }
+
+  #end(end: (server: ChildProcess) => void): Promise<void> {
+    const server = this.#process
+    this.#process = null
+    if (server === null || server.exitCode !== null) return Promise.resolve()
+    return new Promise((resolve) => {
+      server.ref()
+      server.once('exit', () => resolve())
+      end(server)
+    })
   }
 }
 
 /** What is missing on this machine, and how it comes there; `null` if nothing is. */
 export async function missingForFerretdb(): Promise<string | null> {
-  if (existsSync(await programPath())) return null
-  try {
-    await run('go', ['version'])
-    return null
-  } catch {
-    return 'a server that speaks MongoDB’s protocol is built with Go: apt-get install golang-go'
-  }
+  if (await isBuilt()) return null
+  const found = await goVersion()
+  const [major, minor] = OLDEST_GO
+  if (found !== null && (found[0] > major || (found[0] === major && found[1] >= minor))) return null
+  return `a server that speaks MongoDB’s protocol is built with Go ${OLDEST_GO.join('.')} or later: ${INSTALL}`
 }
 
-const run = promisify(execFile)
-
-/** Builds the server, once for each version of its sources: that takes some minutes. */
-async function build(): Promise<string> {
-  const program = await programPath()
-  if (existsSync(program)) return program
-  await using workshop = await Directory.make()
-  await cp(SOURCE, workshop.path, { recursive: true })
-  const go = async (...args: string[]): Promise<string> => (await run('go', args, { cwd: workshop.path })).stdout.trim()
-  await go('mod', 'download', FERRETDB)
-  const source = join(workshop.path, 'source')
-  await run('cp', ['-r', await go('list', '-m', '-f', '{{.Dir}}', FERRETDB), source])
-  await run('chmod', ['-R', 'u+w', source])
-  await correctIndexes(join(source, 'internal/backends/sqlite/metadata/registry.go'))
-  await go('mod', 'edit', '-replace', `${FERRETDB}=./source`)
-  await go('build', '-o', 'server', '.')
-  await mkdir(dirname(program), { recursive: true })
-  // Beside its place first: two processes may build at once, and none must start what is there by half.
-  await copyFile(join(workshop.path, 'server'), `${program}.${process.pid}`)
-  await rename(`${program}.${process.pid}`, program)
-  return program
-}
-
-/**
- * FerretDB makes its indexes on another expression (`->"_id"`) than the one that it asks for documents by (`->'$._id'`), so
- * that SQLite reads a whole collection for each document that is updated: minutes where seconds would do.
- */
-async function correctIndexes(path: string): Promise<void> {
-  const text = await readFile(path, 'utf8')
-  const corrected = text.replace(INDEXED, () => ASKED_FOR)
-  assert.notEqual(corrected, text, `${path} is not what it was`)
-  await writeFile(path, corrected)
-}
-
-const INDEXED = 'fields[j] = fmt.Sprintf("%q", f)'
-const ASKED_FOR = `fields[j] = fmt.Sprintf("'$.%s'", f)`
-
-async function programPath(): Promise<string> {
-  const hash = createHash('sha256')
-  for (const file of ['go.mod', 'main.go']) hash.update(await readFile(join(SOURCE, file)))
-  hash.update(ASKED_FOR)
-  const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache')
-  return join(cache, 'octoflow-tests', `ferretdb-${hash.digest('hex').slice(0, 12)}`)
+function goVersion(): Promise<readonly [major: number, minor: number] | null> {
+  return new Promise((resolve) => {
+    execFile('go', ['version'], (error, text) => {
+      const [, major, minor] = /\bgo(\d+)\.(\d+)/.exec(text) ?? []
+      resolve(error !== null || major === undefined ? null : [Number(major), Number(minor)])
+    })
+  })
 }

@@ -1,4 +1,4 @@
 import { conformance } from '../conformance/index.ts'
 import { openDatabase, SKIPPED } from './mongodb-storage.ts'
 
-conformance({ name: 'MongoDB', open: openDatabase, skip: SKIPPED })
+conformance({ name: 'MongoDB', open: openDatabase, skip: SKIPPED, concurrency: 2 })

@@ -1,5 +1,8 @@
-// A server that speaks MongoDB's protocol, for tests: FerretDB on SQLite files in the directory that is named.
-// Prints its address, and ends when its standard input does, however the test that started it ends.
+// A server that speaks MongoDB's protocol, for tests: FerretDB on SQLite files.
+//
+//	server <directory> <address> <synchronous>
+//
+// Prints its URL, and ends when its standard input does, however the test that started it ends.
 package main
 
 import (
@@ -8,17 +11,22 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 
 	"github.com/FerretDB/FerretDB/ferretdb"
 )
 
+// Less often than by default: a server of tests is short of time and not of memory.
+const garbagePercent = 300
+
 func main() {
+	directory, address, synchronous := os.Args[1], os.Args[2], os.Args[3]
+	debug.SetGCPercent(garbagePercent)
 	server, err := ferretdb.New(&ferretdb.Config{
-		Listener:  ferretdb.ListenerConfig{TCP: "127.0.0.1:0"},
+		Listener:  ferretdb.ListenerConfig{TCP: address},
 		Logger:    slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 		Handler:   "sqlite",
-		// What these tests are about survives the end of a process, not of the machine.
-		SQLiteURL: "file:" + os.Args[1] + "/?_pragma=synchronous(off)",
+		SQLiteURL: "file:" + directory + "/?_pragma=synchronous(" + synchronous + ")",
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

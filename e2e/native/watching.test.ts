@@ -152,6 +152,42 @@ test('Dead letters, a backlog without a worker, one behind a pause, and a queue 
   )
 })
 
+test('Of many queues figures and what needs a look come in pages.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const names = ['a', 'b,b', 'c', 'd', 'e']
+  for (const queue of names) await submit(client, { queue })
+  for (const limit of [1, 2, 5]) {
+    const counted: string[] = []
+    const looked: string[] = []
+    await everyPage<Stats>(client, '/stats', limit, ({ queues, total }) => {
+      assert.ok(Object.keys(queues).length <= limit)
+      assert.equal(total.submitted, names.length, 'the total is that of all')
+      counted.push(...Object.keys(queues))
+    })
+    await everyPage<{ items: AttentionItem[]; next: string | null }>(client, '/attention', limit, ({ items }) => {
+      assert.ok(items.length <= limit)
+      looked.push(...items.flatMap(({ queue }) => queue ?? []))
+    })
+    assert.deepEqual([counted, looked], [names, names], `pages of ${limit}`)
+  }
+  for (const path of ['/api/v1/stats', '/api/v1/attention'])
+    expectProblem(await client.get(`${path}?cursor=x`), 400, 'invalid_cursor')
+})
+
+async function everyPage<Page extends { readonly next: string | null }>(
+  client: Client,
+  path: string,
+  limit: number,
+  take: (page: Page) => void,
+): Promise<void> {
+  let next: string | null = null
+  do {
+    const page: Page = await read<Page>(client, `${path}?limit=${limit}${next === null ? '' : `&cursor=${next}`}`)
+    take(page)
+    next = page.next
+  } while (next !== null)
+}
+
 test('What was seen to needs no look any more.', async (t) => {
   const { client } = await startOctoflow(t)
   const id = await finish(client, 'dead')

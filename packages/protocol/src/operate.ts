@@ -200,6 +200,10 @@ export const StatsQuery = Type.Object(
       }),
     ),
     queue: Type.Optional(NamesQuery),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1000, default: 1000, description: 'How many queues a page tells the sums of.' }),
+    ),
+    cursor: PageQuery.cursor,
   },
   { additionalProperties: false },
 )
@@ -209,7 +213,10 @@ export const Stats = Type.Object({
   to: Timestamp,
   stepSeconds: Type.Integer(),
   points: Type.Array(Type.Object({ at: Timestamp, ...Sums })),
-  queues: Type.Record(Type.String(), StatsSums, { description: 'The sums of the whole window, by queue.' }),
+  queues: Type.Record(Type.String(), StatsSums, {
+    description: 'The sums of the whole window, by queue, of a page of them in order of name.',
+  }),
+  next: Next,
   total: StatsSums,
 })
 export type Stats = Static<typeof Stats>
@@ -224,7 +231,10 @@ export const AttentionItem = Type.Object({
 })
 export type AttentionItem = Static<typeof AttentionItem>
 
-export const Attention = Type.Object({ items: Type.Array(AttentionItem) })
+export const AttentionQuery = Type.Object({ limit: PageQuery.limit, cursor: PageQuery.cursor }, { additionalProperties: false })
+
+/** First what concerns the server, then queue after queue in order of name; in each page the gravest comes first. */
+export const Attention = Type.Object({ items: Type.Array(AttentionItem), next: Next })
 export type Attention = Static<typeof Attention>
 
 export const Me = Type.Object({

@@ -1,10 +1,11 @@
 import type { Page, PageRequest } from '../storage/contract/page.ts'
 
-/** All items of a list, read page by page. */
+/** All items of a list that come after a position, read page by page. */
 export async function* everyItem<Item>(
   list: (page: PageRequest<string>) => Promise<Page<Item, string>>,
+  first: string | null = null,
 ): AsyncGenerator<Item, void, void> {
-  let after: string | null = null
+  let after = first
   do {
     const page: Page<Item, string> = await list({ limit: PAGE, order: 'asc', after })
     yield* page.items

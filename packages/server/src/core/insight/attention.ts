@@ -1,5 +1,7 @@
 import { type Duration, HOUR, humanDuration } from '../../lib/time.ts'
-import { inScope, type QueueScope } from '../../model/access.ts'
+import type { QueueScope } from '../../model/access.ts'
+import type { Page, PageRequest } from '../../storage/contract/page.ts'
+import type { StatsSums } from '../../storage/contract/stats.ts'
 import type { Queues, ServedQueue } from '../jobs/queues.ts'
 import { type ClockStep, SKEW_HINT, skewMessage } from '../maintenance/clock-watch.ts'
 import type { Ports } from '../ports.ts'
@@ -41,32 +43,31 @@ export class Attention {
     this.#host = host
   }
 
-  async items(scope: QueueScope): Promise<readonly AttentionItem[]> {
-    const [queues, failing, host] = await Promise.all([
-      Array.fromAsync(this.#queues.all(scope)),
-      this.#failing(scope),
-      this.#hostItems(),
-    ])
-    const items = [...host, ...queues.flatMap(queueItems), ...failing]
-    return items.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))
+  /** First what concerns the server, then queue after queue in order of name; in each page the gravest comes first. */
+  async page({ limit, after }: PageRequest<string>, scope: QueueScope): Promise<Page<AttentionItem, string>> {
+    const items: AttentionItem[] = []
+    let next: string | null = null
+    for await (const item of this.#from(after === null ? BEGINNING : positionAt(after), scope)) {
+      if (items.length === limit) {
+        next = positionOf(items.at(-1)!)
+        break
+      }
+      items.push(item)
+    }
+    return { items: items.sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity)), next }
   }
 
-  async #failing(scope: QueueScope): Promise<AttentionItem[]> {
+  async *#from({ queue, code }: Position, scope: QueueScope): AsyncGenerator<AttentionItem, void, void> {
+    const rest = (items: readonly AttentionItem[]) => inOrder(items).filter((item) => item.code > code)
+    if (queue === NO_QUEUE) yield* rest(await this.#hostItems())
     const now = this.#ports.clock.now()
-    const totals = await this.#ports.storage.stats.totals({ queues: null, from: now - HOUR, to: now })
-    return [...totals].flatMap(([queue, { finished, failed } = NOTHING]) => {
-      if (!inScope(scope, queue) || finished < FAILING_ATTEMPTS || failed / finished < FAILING_SHARE) return []
-      return [
-        {
-          code: 'queue_failing',
-          severity: 'warning' as const,
-          queue,
-          count: failed,
-          message: `${failed} of ${finished} attempts in the queue "${queue}" failed within the last hour.`,
-          hint: 'Look at the errors of its latest jobs; pause the queue while its cause lasts.',
-        },
-      ]
-    })
+    const totals = await this.#ports.storage.stats.totals({ queues: scope, from: now - HOUR, to: now })
+    const itemsOf = (served: ServedQueue) => [
+      ...queueItems(served),
+      ...failing(served.queue.name, totals.get(served.queue.name)),
+    ]
+    if (queue !== NO_QUEUE) for (const served of await this.#queues.some([queue], scope)) yield* rest(itemsOf(served))
+    for await (const served of this.#queues.all(scope, queue === NO_QUEUE ? null : queue)) yield* inOrder(itemsOf(served))
   }
 
   async #hostItems(): Promise<AttentionItem[]> {
@@ -91,6 +92,40 @@ export class Attention {
     if (skew !== null) items.push({ code: 'clock_skewed', severity: 'warning', message: skewMessage(skew), hint: SKEW_HINT })
     return items
   }
+}
+
+interface Position {
+  readonly queue: string
+  readonly code: string
+}
+
+/** What concerns the server comes before all queues, whose names are not empty. */
+const NO_QUEUE = ''
+
+const BEGINNING: Position = { queue: NO_QUEUE, code: '' }
+
+/** No code has a space in it. */
+const positionOf = ({ code, queue = NO_QUEUE }: AttentionItem): string => `${code} ${queue}`
+
+function positionAt(text: string): Position {
+  const end = text.indexOf(' ')
+  return end < 0 ? BEGINNING : { code: text.slice(0, end), queue: text.slice(end + 1) }
+}
+
+const inOrder = (items: readonly AttentionItem[]): AttentionItem[] => items.toSorted((a, b) => (a.code < b.code ? -1 : 1))
+
+function failing(queue: string, { finished, failed }: StatsSums = NOTHING): AttentionItem[] {
+  if (finished < FAILING_ATTEMPTS || failed / finished < FAILING_SHARE) return []
+  return [
+    {
+      code: 'queue_failing',
+      severity: 'warning',
+      queue,
+      count: failed,
+      message: `${failed} of ${finished} attempts in the queue "${queue}" failed within the last hour.`,
+      hint: 'Look at the errors of its latest jobs; pause the queue while its cause lasts.',
+    },
+  ]
 }
 
 const SEVERITIES: readonly AttentionItem['severity'][] = ['critical', 'warning', 'info']

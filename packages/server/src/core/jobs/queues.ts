@@ -32,18 +32,24 @@ export class Queues {
     return { items: items.map((queue) => ({ queue, workers: workers.get(queue.name) ?? 0 })), next }
   }
 
-  /** All of them, in order of name. */
-  async *all(scope: QueueScope): AsyncGenerator<ServedQueue, void, void> {
+  /** All of them that come after a name, in order of name. */
+  async *all(scope: QueueScope, after: string | null = null): AsyncGenerator<ServedQueue, void, void> {
     const workers = await this.#roster.workersByQueue()
-    for await (const queue of everyItem((page) => this.#page(page, scope)))
+    for await (const queue of everyItem((page) => this.#page(page, scope), after))
       yield { queue, workers: workers.get(queue.name) ?? 0 }
+  }
+
+  /** Those of these names that exist. */
+  async some(names: readonly string[], scope: QueueScope): Promise<readonly ServedQueue[]> {
+    const found = await this.#ports.storage.queues.find({ names: names.filter((name) => inScope(scope, name)) })
+    return Promise.all(found.map((queue) => this.#served(queue)))
   }
 
   /** @throws `queue_not_found` */
   async find(name: string, scope: QueueScope): Promise<ServedQueue> {
-    const [queue] = inScope(scope, name) ? await this.#ports.storage.queues.find({ names: [name] }) : []
-    if (queue === undefined) throw new OctoflowError('queue_not_found', { queue: name })
-    return this.#served(queue)
+    const [served] = await this.some([name], scope)
+    if (served === undefined) throw new OctoflowError('queue_not_found', { queue: name })
+    return served
   }
 
   /** @throws `queue_out_of_scope`, `precondition_failed` */

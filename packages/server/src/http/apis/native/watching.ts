@@ -1,14 +1,19 @@
 import * as wire from '@octoflow/protocol'
 import { type Static, Type } from '@octoflow/protocol'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { pageOf } from '../../../core/paging.ts'
 import { SECOND, seconds, toIso } from '../../../lib/time.ts'
 import type { HttpContext } from '../../context.ts'
 import { credential } from '../../plugins/authentication.ts'
 import { misfit } from '../../validation.ts'
+import { NamePaging } from './cursor.ts'
 import { EventStream, type Watcher } from './event-stream.ts'
 import { problems } from './problems.ts'
 import { readList } from './read.ts'
 import { toAttention, toSums } from './wire.ts'
+
+/** A chart has no use for more queues; whoever wants them all has pages. */
+const MOST_QUEUES = 1_000
 
 /** Figures, what needs a look, live updates, and who one is. */
 export async function watchingRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
@@ -27,27 +32,41 @@ export async function watchingRoutes(app: FastifyInstance, { context }: { contex
       },
     },
     async ({ query, principal }): Promise<wire.Stats> => {
-      const { window = 3600, step = 60, queue } = query
+      const { window = 3600, step = 60, queue, limit = MOST_QUEUES, cursor } = query
       if (step % 60 !== 0) throw misfit('query', 'step', 'must be a multiple of 60')
       const figures = await reports.statistics(seconds(window), seconds(step), readList(queue) ?? null, principal.queues)
+      const paging = new NamePaging('stats', { queue })
+      const page = paging.request({ limit, cursor, order: 'asc' })
+      const queues = pageOf([...figures.queues], ([name]) => name, page)
       return {
         from: toIso(figures.from),
         to: toIso(figures.to),
         stepSeconds: figures.step / SECOND,
         points: figures.points.map((point) => ({ at: toIso(point.at), ...toSums(point) })),
-        queues: Object.fromEntries([...figures.queues].map(([name, sums]) => [name, toSums(sums)])),
+        queues: Object.fromEntries(queues.items.map(([name, sums]) => [name, toSums(sums)])),
+        next: paging.next(queues, page),
         total: toSums(figures.total),
       }
     },
   )
 
-  app.get(
+  app.get<{ Querystring: Static<typeof wire.AttentionQuery> }>(
     '/attention',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'What needs a look', response: { 200: wire.Attention, ...problems } },
+      schema: {
+        tags,
+        summary: 'What needs a look',
+        querystring: wire.AttentionQuery,
+        response: { 200: wire.Attention, ...problems },
+      },
     },
-    async ({ principal }) => ({ items: (await attention.items(principal.queues)).map(toAttention) }),
+    async ({ query, principal }): Promise<wire.Attention> => {
+      const paging = new NamePaging('attention')
+      const page = paging.request({ ...query, order: 'asc' })
+      const found = await attention.page(page, principal.queues)
+      return { items: found.items.map(toAttention), next: paging.next(found, page) }
+    },
   )
 
   app.get(

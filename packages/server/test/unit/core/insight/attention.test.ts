@@ -7,6 +7,9 @@ import { HOUR, SECOND } from '../../../../src/lib/time.ts'
 import { FAILED, NOW } from '../../../conformance/harness.ts'
 import { type Core, openCore } from '../core.ts'
 
+/** From so many on, all of which failed, a queue is failing. */
+const FAILURES = 10
+
 const MEBIBYTE = 1024 ** 2
 
 const HEALTHY: HostState = { diskFree: async () => 50 * 1024 * MEBIBYTE, clockStep: () => null, clockSkew: () => null }
@@ -14,8 +17,12 @@ const HEALTHY: HostState = { diskFree: async () => 50 * 1024 * MEBIBYTE, clockSt
 const attentionOf = (core: Core, host: Partial<HostState> = {}): Attention =>
   new Attention(core.ports, new Queues(core.ports, new Roster(core.ports)), { ...HEALTHY, ...host })
 
+const ALL = { limit: 1_000, order: 'asc', after: null } as const
+
+const itemsOf = async (attention: Attention) => (await attention.page(ALL, null)).items
+
 const codesOf = async (attention: Attention): Promise<string[]> =>
-  (await attention.items(null)).map(({ code, severity }) => `${severity} ${code}`)
+  (await itemsOf(attention)).map(({ code, severity }) => `${severity} ${code}`)
 
 test('A disk that fills up needs a look, and one that is nearly full at once.', async () => {
   await using core = await openCore()
@@ -37,7 +44,7 @@ test('A step of the clock is told with its direction and size.', async () => {
     [90 * SECOND, 'forward by 1 min 30 s'],
     [-2 * HOUR, 'back by 2 h'],
   ] as const) {
-    const [item] = await attentionOf(core, { clockStep: () => ({ at: NOW, by }) }).items(null)
+    const [item] = await itemsOf(attentionOf(core, { clockStep: () => ({ at: NOW, by }) }))
     assert.equal(item!.code, 'clock_stepped')
     assert.ok(item!.message.includes(words), item!.message)
   }
@@ -59,4 +66,27 @@ test('A queue is failing when half of at least ten attempts of the last hour fai
   assert.ok((await codesOf(attention)).includes('warning queue_failing'))
   await core.clock.advance(2 * HOUR)
   assert.ok(!(await codesOf(attention)).includes('warning queue_failing'), 'what is long ago is forgotten')
+})
+
+test('However many queues need a look, a page holds no more than was asked for, and the pages hold them all.', async () => {
+  await using core = await openCore()
+  const queues = ['a', 'b b', 'c,c', 'd'].flatMap((name) => [name, `${name}-well`])
+  for (const queue of queues) {
+    if (queue.endsWith('-well')) await core.db.finish('completed', { queue })
+    else for (let n = 0; n < FAILURES; n++) await core.db.report(await core.db.start({ queue, maxAttempts: 1 }), FAILED)
+  }
+  const attention = attentionOf(core, { diskFree: async () => 0, clockStep: () => ({ at: NOW, by: SECOND }) })
+  const all = await itemsOf(attention)
+  assert.equal(all.length, 2 + 2 * 4)
+  for (const limit of [1, 2, 3, 7, 10]) {
+    const paged: unknown[] = []
+    for (let after: string | null = null, first = true; first || after !== null; first = false) {
+      const page: Awaited<ReturnType<typeof attention.page>> = await attention.page({ limit, order: 'asc', after }, null)
+      assert.ok(page.items.length <= limit)
+      paged.push(...page.items)
+      after = page.next
+    }
+    const sorted = (items: readonly unknown[]) => items.map((item) => JSON.stringify(item)).sort()
+    assert.deepEqual(sorted(paged), sorted(all), `pages of ${limit}`)
+  }
 })

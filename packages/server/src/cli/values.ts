@@ -60,7 +60,19 @@ export const list = (text: string, before: readonly string[] = []): readonly str
     .filter((part) => part !== ''),
 ]
 
-/** Likewise, of a few words. */
+/**
+ * For names, which may hold commas, by the rule of the API's queries: given once, there may be several with commas between them;
+ * given several times, each is taken as it stands. A single name that holds a comma is given twice.
+ */
+export function names(): (text: string, before?: readonly string[]) => readonly string[] {
+  let given: readonly string[] = []
+  return (text, before) => {
+    given = before === undefined ? [text] : [...given, text]
+    return given.length === 1 ? list(text) : [...new Set(given)]
+  }
+}
+
+/** Likewise of a list, of a few words. */
 export function listOf(words: readonly string[]): (text: string, before?: readonly string[]) => readonly string[] {
   return (text, before) => {
     const items = list(text, before)

@@ -8,7 +8,7 @@ import { CommandError } from './command-error.ts'
 import { ExitCode } from './exit-code.ts'
 import { addExamples, addServerOptions } from './options.ts'
 import type { Session } from './session.ts'
-import { duration, list, wholeNumber } from './values.ts'
+import { duration, names, wholeNumber } from './values.ts'
 
 interface Options extends ServerOptions {
   readonly queue: readonly string[]
@@ -22,7 +22,7 @@ export function workerCommand(command: Command, session: Session): void {
   command
     .description('Take jobs from a server and run a file that exports `process` on them, until a signal ends it.')
     .argument('<file>', 'TypeScript or JavaScript that exports a function named process')
-    .requiredOption('-q, --queue <name>', 'the queue whose jobs to take; may be given several times', list)
+    .requiredOption('-q, --queue <name>', 'the queue whose jobs to take; may be given several times', names())
     .option('-c, --concurrency <number>', 'jobs at once (default: as many as there are processors)', wholeNumber(1, 10_000))
     .addOption(new Option('--isolation <where>', 'where the file runs').choices(ISOLATIONS).default('inline'))
     .option(

@@ -90,3 +90,16 @@ test('Names of queues may hold any sign.', async (t) => {
   assert.equal((await cli.json<Queue>('queues', 'show', name)).counts.ready, 1)
   assert.equal((await cli.json<{ items: readonly object[] }>('jobs', 'list', '-q', name)).items.length, 1)
 })
+
+test('A name that holds a comma is told from two by repeating the option, also where there is but one.', async (t) => {
+  const { cli } = await startSite(t)
+  for (const queue of ['a', 'b', 'a,b']) await cli.run('submit', queue)
+  const ids = async (...args: readonly string[]): Promise<readonly number[]> =>
+    (await cli.json<{ items: readonly { readonly id: number }[] }>('jobs', 'list', ...args)).items.map(({ id }) => id)
+  assert.deepEqual(await ids('-q', 'a,b'), [2, 1])
+  assert.deepEqual(await ids('-q', 'a,b', '-q', 'b'), [3, 2])
+  assert.deepEqual(await ids('-q', 'a,b', '-q', 'a,b'), [3])
+  await cli.run('jobs', 'cancel', '1', '2', '3')
+  const key = await cli.json<{ queues: readonly string[] }>('keys', 'create', 'k', '--role', 'viewer', '-q', 'a,b', '-q', 'a,b')
+  assert.deepEqual(key.queues, ['a,b'])
+})

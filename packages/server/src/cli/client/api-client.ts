@@ -13,7 +13,7 @@ export interface Answer<Value> {
   readonly value: Value
 }
 
-export type Query = Readonly<Record<string, string | number | undefined>>
+export type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>
 
 interface Call {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
@@ -154,6 +154,7 @@ function objectIn(text: string): object | null {
 
 function withQuery(path: string, query: Query): string {
   const params = new URLSearchParams()
-  for (const [name, value] of Object.entries(query)) if (value !== undefined) params.set(name, String(value))
+  for (const [name, value = []] of Object.entries(query))
+    for (const one of typeof value === 'object' ? value : [value]) params.append(name, String(one))
   return params.size === 0 ? path : `${path}?${params}`
 }

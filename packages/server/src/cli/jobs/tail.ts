@@ -11,7 +11,8 @@ import { addExamples, addServerOptions, type JsonOption } from '../options.ts'
 import { timeOfDay } from '../output/format.ts'
 import { oneLine } from '../output/text.ts'
 import type { Session } from '../session.ts'
-import { list } from '../values.ts'
+import { names } from '../values.ts'
+import { QUEUE_OPTION } from './filter.ts'
 import { STATE_STYLES } from './view.ts'
 
 interface Options extends ServerOptions, JsonOption {
@@ -26,7 +27,7 @@ export function tailCommand(jobs: Command, session: Session): void {
     .command('tail')
     .summary('follow what jobs do')
     .description('Print every change of a job’s state as it happens, until Ctrl-C. A lost connection is made again.')
-    .option('-q, --queue <name>', 'of this queue only; several with commas', list)
+    .option('-q, --queue <name>', QUEUE_OPTION, names())
     .option('--json', 'print a JSON document on each line')
   addServerOptions(command)
   addExamples(command, [

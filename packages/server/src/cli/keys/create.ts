@@ -5,7 +5,7 @@ import { connect } from '../client/api-client.ts'
 import type { ServerOptions } from '../client/find-server.ts'
 import { addExamples, addJsonOption, addServerOptions, type JsonOption } from '../options.ts'
 import type { Session } from '../session.ts'
-import { instant, list } from '../values.ts'
+import { instant, names } from '../values.ts'
 import { printKey } from './view.ts'
 
 interface Options extends ServerOptions, JsonOption {
@@ -21,7 +21,11 @@ export function createCommand(keys: Command, session: Session): void {
     .description('Make an API key. The key itself goes to standard output, this once; all else goes to standard error.')
     .argument('<name>', 'what the key is for')
     .addOption(new Option('-r, --role <role>', 'each may do all that those before it may').choices(ROLES).makeOptionMandatory())
-    .option('-q, --queue <name>', 'for this queue only; several with commas', list)
+    .option(
+      '-q, --queue <name>',
+      'for this queue only; several with commas, or by repeating it where names hold commas',
+      names(),
+    )
     .option('--expires <time>', 'void from then on: 2027-01-01T00:00:00Z', instant)
   addJsonOption(command)
   addServerOptions(command)

@@ -1,3 +1,4 @@
+import { Ferretdb, INSTALL as INSTALL_GO, missingForFerretdb } from '../../packages/server/test/drivers/ferretdb.ts'
 import { hasMariadb, INSTALL as INSTALL_MARIADB, MysqlServer } from '../../packages/server/test/drivers/mysql-server.ts'
 import {
   findPostgres,
@@ -35,6 +36,8 @@ export const DATABASES = {
     begin: () => PostgresServer.start({ settings: ['shared_buffers=64MB'] }),
   },
   mariadb: { name: 'MariaDB', install: hasMariadb() ? null : INSTALL_MARIADB, begin: beginMariadb },
+  // Speaks MongoDB's protocol, and can be built where MongoDB itself is not to be had.
+  mongodb: { name: 'FerretDB', install: (await missingForFerretdb()) === null ? null : INSTALL_GO, begin: beginFerretdb },
 } as const satisfies Readonly<Record<string, DatabaseKind>>
 
 export type DatabaseName = keyof typeof DATABASES
@@ -49,6 +52,17 @@ async function beginMariadb(): Promise<DatabaseServer> {
     kill: () => server.kill(),
     freeze: () => server.freeze(),
     resume: () => server.resume(),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+async function beginFerretdb(): Promise<DatabaseServer> {
+  const server = await Ferretdb.start({ onDisk: true })
+  return {
+    url: `${server.url}octoflow`,
+    start: () => server.start(),
+    stop: () => server.stop(),
+    kill: () => server.kill(),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }

@@ -12,7 +12,7 @@ import { cut, PART_LENGTH } from './texts.ts'
  *
  * A commit is the document of its number. Where several servers want to write, a number is first taken as a `turn` and filled by
  * a document of its own, `:filled`, which is then the commit, or says that there is none. `:done` says that the changes are in
- * their places. None of them is ever changed.
+ * their places. Where that takes long, `:sign` after `:sign` says that somebody is at it. None of them is ever changed.
  */
 export interface Entry {
   readonly _id: string
@@ -31,6 +31,8 @@ const RETRY_MS = 100
 
 export const slot = (number: number): string => String(number).padStart(16, '0')
 export const filled = (number: number): string => `${slot(number)}:filled`
+/** Tells, by being one more of its kind, that the server which has the number is alive and at work. */
+export const sign = (number: number, count: number): string => `${slot(number)}:sign:${count}`
 export const done = (number: number): string => `${slot(number)}:done`
 
 /** The documents of the journal: written once, read, and deleted when they are old. */

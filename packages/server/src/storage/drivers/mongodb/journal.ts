@@ -4,7 +4,7 @@ import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Instant } from '../../../lib/time.ts'
 import { apply, type Change } from './changes.ts'
 import type { Connection } from './connection.ts'
-import { done, Entries, type Entry, filled, slot } from './entries.ts'
+import { done, Entries, type Entry, filled, sign, slot } from './entries.ts'
 import { isTrouble } from './errors.ts'
 
 /** Numbers that are given once and never again. */
@@ -31,8 +31,12 @@ export interface Head {
 
 export const BEGINNING: Head = { number: 0, sequences: { request: 1, receivedAt: 0, event: 1, operation: 1, text: 1 } }
 
-/** How long a server waits for another to finish what it has begun, before it does so in its place. */
-const PATIENCE_MS = 5_000
+/**
+ * How long a server that waits for another goes without a sign of life before it finishes in its place what that has begun. One
+ * that is merely slow gives several in that time, and should none arrive, no harm is done but the work twice.
+ */
+const PATIENCE_MS = 1_500
+const SIGN_EVERY_MS = 300
 /** Entries stay for so long, and so many always. */
 const RETENTION_MS = 10_000
 const MARGIN_MS = 2_000
@@ -63,6 +67,8 @@ export class Journal {
   /** Whether other servers may rely on the head without waiting. */
   #announced = true
   #turn: number | null = null
+  /** Gives signs of life while others wait for what this server has begun. */
+  #signs: NodeJS.Timeout | null = null
   /** The highest number that is known to be taken, and how long ago it was the newest. */
   #seen = 0
   #age = new Age()
@@ -103,6 +109,7 @@ export class Journal {
       return false
     }
     if (await this.#isOutdated(number, begun)) throw new OctoflowError('storage_outcome_unknown')
+    if (this.#turn === null) this.#sign(number)
     await this.#carryOut(number, commit.changes, entry)
     this.#head = { number, sequences: commit.sequences }
     this.#announced = false
@@ -146,6 +153,7 @@ export class Journal {
       while (!(await this.#entries.insert({ _id: slot(number), by: this.#server, token: randomUUID(), turn: true })))
     } while (await this.#isOutdated(number, begun))
     this.#turn = number
+    this.#sign(number)
     this.#head = number === 1 ? BEGINNING : await this.#complete(number - 1, since)
     return this.#changesBetween(from, number, since)
   }
@@ -153,6 +161,7 @@ export class Journal {
   /** Gives up a turn that nothing came of. */
   async pass(): Promise<void> {
     if (this.#turn === null) return
+    this.#cease()
     const number = this.#turn
     this.#turn = null
     const { sequences } = this.#head!
@@ -163,12 +172,14 @@ export class Journal {
   /** Lets other servers rely on the head. To be called whenever nothing is left to be written. */
   async announce(): Promise<void> {
     if (this.#announced || this.#head === null) return
+    this.#cease()
     this.#announced = true
     await this.#markDone(this.#head.number)
   }
 
   /** Begins anew from what the database holds, after trouble. */
   reset(): void {
+    this.#cease()
     this.#head = null
     this.#turn = null
   }
@@ -178,14 +189,16 @@ export class Journal {
    * @param known entries that were read before.
    */
   async #complete(number: number, known: ReadonlyMap<string, Entry> = NO_ENTRIES): Promise<Head> {
-    const began = performance.now()
+    let heardAt = performance.now()
+    let signs = 0
     for (let asked = 0, pause = SHORTEST_PAUSE_MS; ; asked++, pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       const isDone = known.has(done(number)) || (await this.#entries.read(done(number))) !== null
       // Most of the time that document is all that is missing, and to ask for one is cheap.
       if (isDone || asked % 8 === 0) {
         const entry = await this.#commitOf(number, known)
         if (entry !== null && (isDone || (await this.#isBuiltUpon(number)))) return { number, sequences: entry.sequences! }
-        if (entry?.by === this.#server || performance.now() - began > PATIENCE_MS) return this.#finish(number, entry)
+        for (; (await this.#entries.read(sign(number, signs))) !== null; signs++) heardAt = performance.now()
+        if (entry?.by === this.#server || performance.now() - heardAt > PATIENCE_MS) return this.#finish(number, entry)
       }
       await sleep(pause)
     }
@@ -246,6 +259,20 @@ export class Journal {
         await sleep(RETRY_MS)
       }
     }
+  }
+
+  #sign(number: number): void {
+    this.#cease()
+    let count = 0
+    const give = async (): Promise<void> => {
+      await this.#entries.insert({ _id: sign(number, count++), by: this.#server, token: randomUUID() })
+    }
+    this.#signs = setInterval(() => void give().catch(() => undefined), SIGN_EVERY_MS).unref()
+  }
+
+  #cease(): void {
+    if (this.#signs !== null) clearInterval(this.#signs)
+    this.#signs = null
   }
 
   async #markDone(number: number): Promise<void> {

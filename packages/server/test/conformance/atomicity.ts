@@ -42,6 +42,23 @@ export const atomicity: Group = (test) => {
     }
   })
 
+  test('who reads while a request or an event is stored or deleted sees all of it or nothing', async ({ storage, submit }) => {
+    const text = JSON.stringify('x'.repeat(100_000))
+    const jobId = await submit()
+    for (const _ of range(1, 10)) {
+      const submitting = storage.requests.submit({ now: NOW, items: [newRequest({ body: text })] })
+      const appending = storage.events.append({ now: NOW, items: [{ jobId, event: event('large', { data: text }) }] })
+      const read = async (): Promise<void> => {
+        const { items: requests } = await storage.requests.list({ filter: {}, page: { ...FIRST_100, order: 'desc' } })
+        for (const { id, body } of requests) assert.ok(id === jobId || body === text, 'a request has its body')
+        for (const { data } of (await storage.events.list({ jobId, page: FIRST_100 })).items) assert.ok(data === text)
+      }
+      await Promise.all([read(), read(), submitting, read(), appending])
+      const { id } = (await submitting)[0]!
+      await Promise.all([read(), storage.requests.delete({ now: NOW, ids: [id] }), read()])
+    }
+  })
+
   test('a report and its events are stored together', async ({ storage, start, messages, state }) => {
     const held = await start({ maxAttempts: 1 })
     const report = { id: held.id, fence: held.fence, finishedAt: null }

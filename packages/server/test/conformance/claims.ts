@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { deadlineOf } from '../../src/model/settle.ts'
-import { after, COMPLETED, type Group, LEASE, NOW, QUEUE, RELEASED, range } from './harness.ts'
+import { after, COMPLETED, type Group, LEASE, NOW, newRequest, QUEUE, RELEASED, range } from './harness.ts'
 
 export const claims: Group = (test) => {
   test('a claim carries all that a worker needs', async ({ submit, claimOne }) => {
@@ -43,6 +43,22 @@ export const claims: Group = (test) => {
     assert.equal(jobs.length, 17, 'the 17th reaches the limit of 16 MiB')
     assert.deepEqual(await counts(), { ready: 3, running: 17 }, 'what was not handed out is not leased')
     assert.equal((await claim({ limit: 20 })).jobs.length, 3)
+  })
+
+  test('a claim asked for together with a submit hands out payloads as they are, large ones too', async ({
+    storage,
+    claim,
+  }) => {
+    const body = JSON.stringify('x'.repeat(100_000))
+    const [, { jobs: early }] = await Promise.all([
+      storage.requests.submit({ now: NOW, items: [newRequest({ body }), newRequest({ body: '1' })] }),
+      claim({ limit: 2 }),
+    ])
+    const { jobs: late } = await claim({ limit: 2 })
+    assert.deepEqual(
+      [...early, ...late].map(({ payload }) => payload),
+      [body, '1'],
+    )
   })
 
   test('an attempt begins without the progress of the one before', async ({ storage, start, report, claimOne, job }) => {

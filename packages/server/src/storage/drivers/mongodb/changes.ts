@@ -23,8 +23,18 @@ const AT_ONCE = 50
  * inserted again, and what a later commit has written is left as it is.
  */
 export async function apply(connection: Connection, commit: number, changes: readonly Change[]): Promise<void> {
-  const byTable = Map.groupBy(changes, ({ table }) => table)
-  await Promise.all([...byTable].map(([table, own]) => applyTo(connection, table, commit, own)))
+  const [texts, others] = partition(changes, ({ table }) => table === 'texts')
+  const [dropped, inserted] = partition(texts, ({ kind }) => kind === 'drop')
+  // Texts come before the documents that they belong to, and go after them: who meets a document finds its texts.
+  for (const step of [inserted, others, dropped]) {
+    const byTable = Map.groupBy(step, ({ table }) => table)
+    await Promise.all([...byTable].map(([table, own]) => applyTo(connection, table, commit, own)))
+  }
+}
+
+function partition<Item>(items: readonly Item[], test: (item: Item) => boolean): readonly [Item[], Item[]] {
+  const groups = Map.groupBy(items, test)
+  return [groups.get(true) ?? [], groups.get(false) ?? []]
 }
 
 async function applyTo(

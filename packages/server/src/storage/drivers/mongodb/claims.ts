@@ -9,7 +9,6 @@ import type { JobDocument, RequestDocument } from './documents.ts'
 import { labelsOf, metaOf } from './job-documents.ts'
 import type { QueueState } from './queue-state.ts'
 import { byPriority } from './selections.ts'
-import { loadTexts } from './texts.ts'
 import type { Transaction } from './transaction.ts'
 
 const PROMOTE_AT_ONCE = 1_000
@@ -83,10 +82,7 @@ async function take(transaction: Transaction, queue: QueueState, room: number, l
       characters += (job.payload ?? job.body).length
     }
   }
-  const payloads = await loadTexts(
-    transaction.connection,
-    claimed.map(({ payload, body }) => payload ?? body),
-  )
+  const payloads = await transaction.loadTexts(claimed.map(({ payload, body }) => payload ?? body))
   return claimed.map((job, index) => new Claimed(job, queue, payloads[index]!))
 }
 

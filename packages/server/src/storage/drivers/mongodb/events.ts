@@ -1,12 +1,12 @@
 import type { Instant } from '../../../lib/time.ts'
 import type { JobEvent } from '../../../model/event.ts'
 import type { EventStore, NewEvent } from '../../contract/events.ts'
-import type { Page } from '../../contract/page.ts'
+import type { Page, PageRequest } from '../../contract/page.ts'
 import type { Connection } from './connection.ts'
 import type { EventDocument } from './documents.ts'
 import { findJob } from './job-documents.ts'
 import { pageOf, pageQuery } from './paging.ts'
-import { loadTexts, PART_LENGTH } from './texts.ts'
+import { loadTexts, PART_LENGTH, readWhole } from './texts.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
@@ -29,7 +29,11 @@ export class MongoEvents implements EventStore {
     })
   }
 
-  async list({ jobId, page }: Parameters<EventStore['list']>[0]): Promise<Page<JobEvent>> {
+  list({ jobId, page }: Parameters<EventStore['list']>[0]): Promise<Page<JobEvent>> {
+    return readWhole(() => this.#read(jobId, page))
+  }
+
+  async #read(jobId: number, page: PageRequest): Promise<Page<JobEvent>> {
     // What a server that was stopped half-way through a commit adds late to a job that is gone is no job's.
     if ((await this.#connection.findByIds('requests', [jobId], { _id: 1, deletedAt: 1 })).length === 0)
       return { items: [], next: null }

@@ -11,7 +11,7 @@ import { isJob, type JobDocument } from './documents.ts'
 import { note } from './events.ts'
 import { findHolders, findJob, labelFields, recordAttempt, toAttempt, toJob } from './job-documents.ts'
 import { listRequestDocuments } from './listing.ts'
-import { loadTexts, partIds } from './texts.ts'
+import { loadTexts, partIds, readWhole } from './texts.ts'
 import type { Transaction } from './transaction.ts'
 import { waitingFacts } from './waiting.ts'
 import type { Writer } from './writer.ts'
@@ -37,7 +37,7 @@ export class MongoJobs implements JobStore {
   }
 
   async list({ filter, page }: Params<'list'>): Promise<Page<Job>> {
-    return listJobs(this.#connection, filter, page)
+    return readWhole(() => listJobs(this.#connection, filter, page))
   }
 
   async attempts({ id }: Params<'attempts'>): Promise<readonly Attempt[]> {
@@ -52,8 +52,10 @@ export class MongoJobs implements JobStore {
   }
 
   async payload({ id }: Params<'payload'>): Promise<string | null> {
-    const job = await this.#job(id)
-    return job === null ? null : (await loadTexts(this.#connection, [job.payload ?? job.body]))[0]!
+    return readWhole(async () => {
+      const job = await this.#job(id)
+      return job === null ? null : (await loadTexts(this.#connection, [job.payload ?? job.body]))[0]!
+    })
   }
 
   async waiting({ now, id }: Params<'waiting'>): Promise<WaitingFacts | null> {

@@ -10,7 +10,7 @@ import { laneId, type RequestDocument } from './documents.ts'
 import { deleteRequest, findHolders, labelFields, metaFields, metaOf } from './job-documents.ts'
 import { listRequestDocuments } from './listing.ts'
 import type { QueueState } from './queue-state.ts'
-import { loadTexts } from './texts.ts'
+import { loadTexts, readWhole } from './texts.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
@@ -36,11 +36,13 @@ export class MongoRequests implements RequestStore {
   }
 
   async find({ ids }: Params<'find'>): Promise<readonly CapturedRequest[]> {
-    const found = new Map((await this.#connection.findByIds('requests', ids)).map((request) => [request._id, request]))
-    return toRequests(
-      this.#connection,
-      ids.flatMap((id) => found.get(id) ?? []),
-    )
+    return readWhole(async () => {
+      const found = new Map((await this.#connection.findByIds('requests', ids)).map((request) => [request._id, request]))
+      return toRequests(
+        this.#connection,
+        ids.flatMap((id) => found.get(id) ?? []),
+      )
+    })
   }
 
   async list({ filter, page }: Params<'list'>): Promise<Page<CapturedRequest>> {
@@ -51,13 +53,15 @@ export class MongoRequests implements RequestStore {
       if (wanted === undefined) return true
       return (await loadTexts(this.#connection, [request.body]))[0]!.toLowerCase().includes(wanted)
     }
-    const { items, next } = await listRequestDocuments(this.#connection, jobFilter, page, {
-      rare: text !== undefined,
-      matches: source === undefined && text === undefined ? null : matches,
-      sizeOf: ({ body }) => body.length,
-      projection: { payload: 0, result: 0 },
+    return readWhole(async () => {
+      const { items, next } = await listRequestDocuments(this.#connection, jobFilter, page, {
+        rare: text !== undefined,
+        matches: source === undefined && text === undefined ? null : matches,
+        sizeOf: ({ body }) => body.length,
+        projection: { payload: 0, result: 0 },
+      })
+      return { items: await toRequests(this.#connection, items), next }
     })
-    return { items: await toRequests(this.#connection, items), next }
   }
 
   setHandled({ ids, handled }: Params<'setHandled'>): Promise<readonly ItemResult[]> {

@@ -1,6 +1,6 @@
 import type { ResultStore, StoredResult } from '../../contract/results.ts'
 import type { Connection } from './connection.ts'
-import { loadTexts } from './texts.ts'
+import { loadTexts, readWhole } from './texts.ts'
 
 export class MongoResults implements ResultStore {
   readonly #connection: Connection
@@ -10,6 +10,10 @@ export class MongoResults implements ResultStore {
   }
 
   async find({ jobIds }: Parameters<ResultStore['find']>[0]): Promise<readonly StoredResult[]> {
+    return readWhole(() => this.#read(jobIds))
+  }
+
+  async #read(jobIds: readonly number[]): Promise<readonly StoredResult[]> {
     const documents = await this.#connection.findByIds('requests', jobIds, { result: 1 })
     const results = new Map(documents.map(({ _id, result }) => [_id, result]))
     const found = jobIds.flatMap((jobId) => {

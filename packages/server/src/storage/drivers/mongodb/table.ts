@@ -26,7 +26,7 @@ interface Revision<Doc> {
   deletedAt: Instant | null
 }
 
-/** Documents kept in memory after a commit. */
+/** Documents kept in memory after a commit, where they are read again. */
 const KEPT = 10_000
 
 /** Documents read for later, and selections for which that is done. */
@@ -43,13 +43,15 @@ const WINDOWS_KEPT = 50
 export class Table<Name extends CollectionName> {
   readonly name: Name
   readonly #connection: Connection
+  readonly #mostKept: number
   readonly #kept = new Map<Id, Collections[Name] | null>()
   readonly #revisions = new Map<Id, Revision<Collections[Name]>>()
   readonly #windows = new Map<string, Window<Collections[Name]>>()
 
-  constructor(name: Name, connection: Connection) {
+  constructor(name: Name, connection: Connection, mostKept: number = KEPT) {
     this.name = name
     this.#connection = connection
+    this.#mostKept = mostKept
   }
 
   async get(id: Id): Promise<Collections[Name] | null> {
@@ -96,6 +98,11 @@ export class Table<Name extends CollectionName> {
     const window = new Window(selection, found, found.length < wanted)
     this.#windows.set(name, window)
     return window.first(limit, changed)!
+  }
+
+  /** What the transaction under way has inserted under an `_id`. */
+  inserted(id: Id): Collections[Name] | null {
+    return this.#revisions.get(id)?.after ?? null
   }
 
   /** A document under an `_id` that was never used before. */
@@ -212,7 +219,7 @@ export class Table<Name extends CollectionName> {
       this.#kept.set(id, document)
     }
     for (const id of this.#kept.keys()) {
-      if (this.#kept.size <= KEPT) break
+      if (this.#kept.size <= this.#mostKept) break
       this.#kept.delete(id)
     }
   }

@@ -25,9 +25,10 @@ export class Tables {
 
   constructor(connection: Connection) {
     this.requests = new Table('requests', connection)
-    this.texts = new Table('texts', connection)
+    // Nothing reads these through the writer, and texts are large.
+    this.texts = new Table('texts', connection, 0)
     this.attempts = new Table('attempts', connection)
-    this.events = new Table('events', connection)
+    this.events = new Table('events', connection, 0)
     this.queues = new Table('queues', connection)
     this.lanes = new Table('lanes', connection)
     this.stats = new Table('stats', connection)

@@ -1,3 +1,4 @@
+import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Connection } from './connection.ts'
 
 /**
@@ -41,17 +42,46 @@ export function cut(text: string, length: number): string[] {
 
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff
 
-/** The texts in full, in order. */
-export async function loadTexts(connection: Connection, texts: readonly (Text | undefined)[]): Promise<string[]> {
-  const ids = texts.flatMap(partIds)
-  if (ids.length === 0) return texts as string[]
+/** A text was deleted between the reading of its document and its own. */
+class TextGone extends Error {}
+
+/**
+ * The texts in full, in order.
+ * @param inserted gives what a transaction has inserted, which is not in the database yet.
+ * @throws what `readWhole` catches.
+ */
+export async function loadTexts(
+  connection: Connection,
+  texts: readonly (Text | undefined)[],
+  inserted: (id: string) => string | null = () => null,
+): Promise<string[]> {
   const parts = new Map<string, string>()
-  for (const { _id, text } of await connection.findByIds('texts', ids)) parts.set(_id, text)
-  return texts.map((text) =>
-    typeof text === 'string'
-      ? text
-      : partIds(text)
-          .map((id) => parts.get(id) ?? '')
-          .join(''),
-  )
+  const missing: string[] = []
+  for (const id of texts.flatMap(partIds)) {
+    const part = inserted(id)
+    if (part === null) missing.push(id)
+    else parts.set(id, part)
+  }
+  for (const { _id, text } of await connection.findByIds('texts', missing)) parts.set(_id, text)
+  const partOf = (id: string): string => {
+    const part = parts.get(id)
+    if (part === undefined) throw new TextGone(`there is no text ${id}`)
+    return part
+  }
+  return texts.map((text) => (typeof text === 'string' ? text : partIds(text).map(partOf).join('')))
+}
+
+/** The document of a text that is gone is gone, too, or was given another, before the text was deleted. */
+const TRIES = 10
+
+/** Reads anew what was deleted or changed while it was read. */
+export async function readWhole<Result>(read: () => Promise<Result>): Promise<Result> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof TextGone)) throw error
+      if (tries === TRIES) throw new OctoflowError('storage_corrupt', { reason: error.message }, { cause: error })
+    }
+  }
 }

@@ -8,7 +8,7 @@ import { Lanes } from './lanes.ts'
 import { QueueState } from './queue-state.ts'
 import { addSums, noSums, type Sums } from './sums.ts'
 import type { Tables } from './tables.ts'
-import { cut, INLINE_UP_TO, PART_LENGTH, partId, type Text } from './texts.ts'
+import { cut, INLINE_UP_TO, loadTexts, PART_LENGTH, partId, type Text } from './texts.ts'
 
 /** The minutes that a roll-up sums over: one, or an hour. */
 const STATS_SPANS = [1, 60] as const
@@ -52,6 +52,11 @@ export class Transaction {
     this.sequences.text += parts.length
     for (const [index, part] of parts.entries()) this.tables.texts.insert({ _id: partId(first + index), text: part })
     return { first, count: parts.length, length: text.length }
+  }
+
+  /** Texts in full, also such as the transaction has stored itself. */
+  loadTexts(texts: readonly Text[]): Promise<string[]> {
+    return loadTexts(this.connection, texts, (id) => this.tables.texts.inserted(id)?.text ?? null)
   }
 
   async findQueue(name: string): Promise<QueueState | null> {

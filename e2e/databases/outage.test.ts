@@ -128,7 +128,7 @@ describe('While the database is away', { concurrency: 2 }, () => {
         assert.equal(code, 7)
         assert.match(
           stderr,
-          /The database cannot be reached: (?:postgres|mysql):\/\/.+ \(.*(?:ECONNREFUSED|ENOENT|did not answer|timeout|ETIMEDOUT)/,
+          /The database cannot be reached: (?:postgres|mysql|mongodb):\/\/.+ \(.*(?:ECONNREFUSED|ENOENT|did not answer|timeout|timed out|ETIMEDOUT)/,
         )
         assert.match(stderr, /Start the database server.*octoflow doctor/)
         await back()

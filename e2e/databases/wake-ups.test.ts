@@ -14,9 +14,9 @@ const WAIT_SECONDS = 30
 
 /**
  * What all rounds together may take. By NOTIFY, or within one process, a round takes milliseconds, where the look that makes
- * up for lost notifications comes each five seconds; MariaDB's servers look each second.
+ * up for lost notifications comes each five seconds; MariaDB's and FerretDB's servers look each second.
  */
-const SECONDS = { PostgreSQL: 10, MariaDB: 2 * ROUNDS, SQLite: 10 } as const
+const SECONDS = { PostgreSQL: 10, MariaDB: 2 * ROUNDS, FerretDB: 2 * ROUNDS, SQLite: 10 } as const
 
 describe('A job that comes in at one server is with a worker that waits at another at once:', () => {
   test('on SQLite, where both are the same.', async (t) => {

@@ -63,6 +63,8 @@ async function beginFerretdb(): Promise<DatabaseServer> {
     start: () => server.start(),
     stop: () => server.stop(),
     kill: () => server.kill(),
+    freeze: () => server.freeze(),
+    resume: () => server.resume(),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }

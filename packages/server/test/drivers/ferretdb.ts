@@ -68,6 +68,15 @@ export class Ferretdb {
     return this.#end((server) => server.kill('SIGKILL'))
   }
 
+  /** Not an instruction of it runs until `resume()`, and its connections stay open. */
+  freeze(): void {
+    this.#process!.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#process!.kill('SIGCONT')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill()
     await this.#directory[Symbol.asyncDispose]()

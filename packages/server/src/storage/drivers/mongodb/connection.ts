@@ -7,9 +7,12 @@ import { oneOf } from './one-of.ts'
 /** The database, where the URL names none. */
 const DEFAULT_DATABASE = 'octoflow'
 
-/** How long a call waits for a server to turn up, and for an answer. */
-const SELECTION_TIMEOUT_MS = 5_000
+/** How long a call waits for a server to turn up, and for an answer of one that is alive. */
+const SELECTION_TIMEOUT_MS = 4_000
 const SOCKET_TIMEOUT_MS = 30_000
+/** How often a server is asked for a sign of life; without one in time all connections to it are given up. */
+const PULSE_EVERY_MS = 2_000
+const PULSE_WITHIN_MS = 4_000
 
 /** Of documents of which nothing but a mark is left, there are none among these. */
 export const EXISTING: Document = { deletedAt: { $exists: false } }
@@ -136,6 +139,8 @@ export class Connection {
       retryWrites: false,
       serverSelectionTimeoutMS: SELECTION_TIMEOUT_MS,
       socketTimeoutMS: SOCKET_TIMEOUT_MS,
+      heartbeatFrequencyMS: PULSE_EVERY_MS,
+      connectTimeoutMS: PULSE_WITHIN_MS,
     })
   }
 }

@@ -26,7 +26,7 @@ export interface Entry {
 }
 
 /** How long it is tried to find out what became of an entry whose answer was lost. */
-const UNCERTAIN_FOR_MS = 10_000
+const UNCERTAIN_FOR_MS = 8_000
 const RETRY_MS = 100
 
 export const slot = (number: number): string => String(number).padStart(16, '0')

@@ -58,7 +58,8 @@ export const isNotImplemented = (error: unknown): boolean => isMongoError(error)
 export const isNeverSent = (error: unknown): boolean =>
   isMongoError(error) && (error.name === 'MongoServerSelectionError' || isClosed(error))
 
-const isMongoError = (error: unknown): error is Error => error instanceof Error && error.name.startsWith('Mongo')
+/** By name, for to ask by class would load the client. */
+const isMongoError = (error: unknown): error is Error => error instanceof Error && /^(?:Mongo|PoolCleared)/.test(error.name)
 
 /** The client has been closed, by `close()` alone. */
 const isClosed = (error: Error): boolean =>
@@ -66,8 +67,18 @@ const isClosed = (error: Error): boolean =>
 
 function isCondition(error: Error): boolean {
   const code = codeOf(error)
-  return (code !== null && CONDITIONS.has(code)) || /Network|ServerSelection|Timeout|WriteConcern|Pool/.test(error.name)
+  return (
+    isOfClient(error) ||
+    (code !== null && CONDITIONS.has(code)) ||
+    /Network|ServerSelection|Timeout|WriteConcern|Pool/.test(error.name)
+  )
 }
+
+/** What the client itself has met during a bulk write, a lost connection mostly, has no code, and no error of any write. */
+const isOfClient = (error: Error): boolean =>
+  error.name === 'MongoBulkWriteError' &&
+  codeOf(error) === null &&
+  (error as { readonly writeErrors?: unknown[] }).writeErrors?.length === 0
 
 function codeOf(error: Error): number | null {
   return 'code' in error && typeof error.code === 'number' ? error.code : null

@@ -41,7 +41,8 @@ const SIGN_EVERY_MS = 300
 const RETENTION_MS = 10_000
 const MARGIN_MS = 2_000
 const KEPT_ENTRIES = 64
-const CARRIED_OUT_WITHIN_MS = 30_000
+/** How long it is tried to carry out a commit, before that is left to whoever writes next. */
+const CARRIED_OUT_WITHIN_MS = 8_000
 const RETRY_MS = 100
 const SHORTEST_PAUSE_MS = 2
 const LONGEST_PAUSE_MS = 30

@@ -78,7 +78,14 @@ export class Writer {
       this.#tables.forget()
       this.#journal.reset()
       for (const task of group) task.reject(error)
+      // Those who wait behind would meet the same, one group after the other.
+      if (isTrouble(error)) this.#turnAway(error)
     }
+  }
+
+  /** Of these nothing was begun. */
+  #turnAway(trouble: unknown): void {
+    for (const task of this.#tasks.splice(0)) task.reject(new OctoflowError('storage_unavailable', {}, { cause: trouble }))
   }
 
   /** @returns `false` where another server was first; then nothing is stored and nobody was answered. */

@@ -1,5 +1,6 @@
 export * from './common.ts'
 export * from './jobs.ts'
+export * from './log-events.ts'
 export * from './operate.ts'
 export { type Static, type TSchema, Type } from './type.ts'
 export * from './work.ts'

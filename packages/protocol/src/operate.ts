@@ -1,4 +1,5 @@
 import { Backoff, Id, JobState, NamesQuery, Next, NullableTimestamp, PageQuery, QueueName, Timestamp } from './common.ts'
+import { LogEventFilter } from './log-events.ts'
 import { type Static, type TSchema, Type } from './type.ts'
 
 /** Queues, operations on many jobs, keys, and watching. */
@@ -110,18 +111,21 @@ export const JobFilter = Type.Object(
 )
 export type JobFilter = Static<typeof JobFilter>
 
-export const OperationAction = Type.Enum(['retry', 'cancel', 'delete'])
+/** What can be done to jobs. */
+export const JobAction = Type.Enum(['retry', 'cancel', 'delete'])
 
 export const StartOperation = Type.Object(
-  { action: OperationAction, filter: JobFilter },
+  { action: JobAction, filter: JobFilter },
   { additionalProperties: false, examples: [{ action: 'retry', filter: { queue: 'emails', state: 'dead' } }] },
 )
 export type StartOperation = Static<typeof StartOperation>
 
 export const Operation = Type.Object({
   id: Id,
-  action: OperationAction,
-  filter: JobFilter,
+  action: Type.Enum(['retry', 'cancel', 'delete', 'delete_log_events'], {
+    description: '`delete_log_events` concerns log events, all others jobs.',
+  }),
+  filter: Type.Union([JobFilter, LogEventFilter]),
   state: Type.Enum(['running', 'completed', 'aborted']),
   examined: Type.Integer(),
   changed: Type.Integer(),

@@ -45,6 +45,12 @@ export const catalogue = {
     message: 'The cursor does not belong to this list.',
     hint: 'Pass `next` of the page before unchanged, with the same filters, or leave `cursor` out to begin again.',
   },
+  skip_too_far: {
+    status: 400,
+    retryable: false,
+    message: 'So many events cannot be stepped over under these filters.',
+    hint: 'Begin with the first page and pass its `next` as `cursor`, which leads on at any depth.',
+  },
   malformed_request: {
     status: 400,
     retryable: false,

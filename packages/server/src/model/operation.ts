@@ -1,26 +1,34 @@
 import type { Instant } from '../lib/time.ts'
 import type { JobFilter } from './job-filter.ts'
+import type { LogEventFilter } from './log-event.ts'
 
 /** What can be done to all jobs that match a filter. */
-export const OperationAction = { retry: 'retry', cancel: 'cancel', delete: 'delete' } as const
-export type OperationAction = (typeof OperationAction)[keyof typeof OperationAction]
+export const JobAction = { retry: 'retry', cancel: 'cancel', delete: 'delete' } as const
+export type JobAction = (typeof JobAction)[keyof typeof JobAction]
+
+/** What is to be done, and to what. */
+export type OperationAim =
+  | { readonly action: JobAction; readonly filter: JobFilter }
+  | { readonly action: 'delete_log_events'; readonly filter: LogEventFilter }
+
+export type OperationAction = OperationAim['action']
 
 export type OperationState = 'running' | 'completed' | 'aborted'
 
 /**
- * An action on many jobs, done in batches by the server. It concerns the jobs that existed when it was asked for, each
+ * An action on many jobs or log events, done in batches by the server. It concerns those that existed when it was asked for, each
  * at most once: the place it has got to is stored with each batch, so that a crash neither repeats nor skips any.
  */
-export interface Operation {
+export type Operation = OperationAim & OperationProgress
+
+export interface OperationProgress {
   readonly id: number
-  readonly action: OperationAction
-  readonly filter: JobFilter
   readonly state: OperationState
-  /** Jobs looked at so far. */
+  /** Those that matched so far. */
   readonly examined: number
-  /** Jobs acted on so far. */
+  /** Those acted on so far. */
   readonly changed: number
-  /** Jobs that matched but could not be acted on, for instance because their unique key is taken. */
+  /** Those that matched but could not be acted on, for instance because their unique key is taken. */
   readonly skipped: number
   readonly createdAt: Instant
   readonly createdBy: string

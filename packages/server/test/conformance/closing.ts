@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Storage } from '../../src/storage/contract/storage.ts'
-import { COMPLETED, event, FIRST_100, type Group, LEASE, NOW, newRequest, QUEUE, range } from './harness.ts'
+import { COMPLETED, event, FIRST_100, type Group, LEASE, logEvent, NOW, newRequest, QUEUE, range } from './harness.ts'
 
 const NOTE = { now: NOW, note: 'note' }
 
@@ -93,6 +93,18 @@ const CALLS = {
     acquire: ({ leader }) => leader.acquire({ now: NOW, holder: 'a', until: NOW }),
     resign: ({ leader }) => leader.resign({ holder: 'a' }),
   },
+  logEvents: {
+    append: ({ logEvents }) => logEvents.append({ events: [logEvent()] }),
+    find: ({ logEvents }) => logEvents.find({ ids: ['a'] }),
+    list: ({ logEvents }) => logEvents.list({ filter: {}, order: 'asc', after: 0, limit: 1 }),
+    count: ({ logEvents }) => logEvents.count({ filter: {} }),
+    types: ({ logEvents }) => logEvents.types(),
+    follow: ({ logEvents }) => logEvents.follow({ after: null, limit: 1 }),
+    end: ({ logEvents }) => logEvents.end(),
+    mark: ({ logEvents }) => logEvents.mark({ follower: 'f' }),
+    advance: ({ logEvents }) => logEvents.advance({ follower: 'f', from: null, to: '0' }),
+    prune: ({ logEvents }) => logEvents.prune({ type: 'user', before: NOW, limit: 1 }),
+  },
   transfer: {
     count: ({ transfer }) => transfer.count(),
     read: ({ transfer }) => transfer.read({ kind: 'queue', after: null, limit: 1 }),
@@ -108,7 +120,7 @@ const CALLS = {
     size: ({ upkeep }) => upkeep.size(),
   },
 } as const satisfies {
-  readonly [Role in Exclude<keyof Storage, 'capabilities' | 'onReady' | 'close'>]: {
+  readonly [Role in Exclude<keyof Storage, 'capabilities' | 'onReady' | 'onLogEvents' | 'close'>]: {
     readonly [Verb in keyof Storage[Role]]: (storage: Storage) => Promise<unknown>
   }
 }

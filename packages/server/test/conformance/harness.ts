@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { test as declare } from 'node:test'
 import { type Duration, type Instant, MILLISECOND, SECOND } from '../../src/lib/time.ts'
 import type { Job, JobState } from '../../src/model/job.ts'
+import type { LogEvent } from '../../src/model/log-event.ts'
 import type { Queue, QueueCounts, QueueSettings } from '../../src/model/queue.ts'
 import type { Outcome } from '../../src/model/settle.ts'
 import type { NewEvent } from '../../src/storage/contract/events.ts'
 import type { Claim, ClaimedJob, ReportResult } from '../../src/storage/contract/leases.ts'
+import type { LogEventsFollowed } from '../../src/storage/contract/log-events.ts'
 import type { Page, PageRequest } from '../../src/storage/contract/page.ts'
 import type { NewJob, NewRequest, Submitted } from '../../src/storage/contract/requests.ts'
 import type { ItemResult, Storage } from '../../src/storage/contract/storage.ts'
@@ -75,6 +77,14 @@ export const event = (message: string, more: Partial<NewEvent> = {}): NewEvent =
   at: null,
   ...more,
 })
+
+let loggedEvents = 0
+
+/** A log event; its document has whatever its other parts say. */
+export function logEvent(more: Partial<LogEvent> = {}): LogEvent {
+  const { id = `e_${++loggedEvents}`, type = 'user', at = NOW, fields = { username: 'ann', operation: 'write' } } = more
+  return { id, type, at, fields, document: JSON.stringify({ id, type, at, fields }), ...more }
+}
 
 /** What a test says of a request and its job; the rest is as in `PLAIN_REQUEST` and `PLAIN_JOB`. */
 export type Wish = Partial<Omit<NewRequest, 'job'>> & Partial<NewJob>
@@ -279,6 +289,18 @@ export async function readAll<Item, Position extends number | string = number>(
     next = page.next
   }
   return items
+}
+
+/** All log events in the order of their arrival, read one at a time. */
+export async function followAll({ logEvents }: Storage): Promise<LogEventsFollowed['events']> {
+  const events: LogEventsFollowed['events'][number][] = []
+  for (let mark: string | null = null; ; ) {
+    const followed: LogEventsFollowed | null = await logEvents.follow({ after: mark, limit: 1 })
+    assert.ok(followed, 'a mark that was given leads on')
+    if (followed.events.length === 0) return events
+    events.push(...followed.events)
+    mark = followed.mark
+  }
 }
 
 /** The error's code of each item, `null` where it was served. */

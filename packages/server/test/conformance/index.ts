@@ -14,6 +14,8 @@ import { idempotencyKeys } from './idempotency-keys.ts'
 import { leadership } from './leadership.ts'
 import { leases } from './leases.ts'
 import { listing } from './listing.ts'
+import { logEventOrders } from './log-event-orders.ts'
+import { logEvents } from './log-events.ts'
 import { migrations } from './migrations.ts'
 import { operations } from './operations.ts'
 import { outcomes } from './outcomes.ts'
@@ -58,6 +60,8 @@ const GROUPS = {
   workers,
   access,
   leadership,
+  'log events': logEvents,
+  'the orders of log events': logEventOrders,
   transfer,
   upkeep,
   'round trips': roundTrips,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { JobFilter } from '../../src/model/job-filter.ts'
-import type { Operation, OperationAction } from '../../src/model/operation.ts'
+import type { JobAction, Operation } from '../../src/model/operation.ts'
 import { after, type Fixture, type Group, NOW, range, readAll } from './harness.ts'
 
 export const operations: Group = (test) => {
@@ -227,7 +227,7 @@ export const operations: Group = (test) => {
 
 type Storage = Fixture['storage']
 
-const create = ({ operations: store }: Storage, action: OperationAction, filter: JobFilter = {}): Promise<Operation> =>
+const create = ({ operations: store }: Storage, action: JobAction, filter: JobFilter = {}): Promise<Operation> =>
   store.create({ now: NOW, action, filter, by: 'key:k_7' })
 
 const step = async ({ operations: store }: Storage, id: number, limit: number): Promise<Operation> =>

@@ -11,7 +11,9 @@ import {
   event,
   FAILED,
   Fixture,
+  followAll,
   type Group,
+  logEvent,
   NOW,
   type Open,
   QUEUE,
@@ -75,6 +77,19 @@ async function fill(fixture: Fixture) {
   await storage.idempotency.begin({ now: NOW, key: 'b', fingerprint: 'f', reservedUntil: after(60) })
   await storage.idempotency.begin({ now: NOW, key: 'c', fingerprint: 'f', reservedUntil: after(60) })
   await storage.idempotency.finish({ key: 'c', status: 201, body: '{"id":1}', expiresAt: after(600) })
+  const everything = { username: 'é', email: 'a@b', system_id: '😀', location: 'eu', operation: 'x' }
+  const logged = [
+    logEvent({ id: 'kept', fields: everything }),
+    logEvent({ type: 'system', at: after(-DAY / SECOND), fields: {} }),
+  ]
+  await storage.logEvents.append({ events: logged })
+  await storage.logEvents.advance({ follower: 'rule', from: null, to: (await followAll(storage))[0]!.mark })
+  await storage.operations.create({
+    now: NOW,
+    action: 'delete_log_events',
+    filter: { type: 'user', fields: everything },
+    by: 'me',
+  })
   return { running, waiting: waiting! }
 }
 
@@ -175,6 +190,25 @@ export const transfer: Group = (test, open) => {
       assert.deepEqual(labelled?.labels, { tenant: 'a', day: '😀' })
       const dead = await storage.requests.list({ filter: { queues: ['b'] }, page: { limit: 5, order: 'asc', after: null } })
       assert.deepEqual(await messages(dead.items[0]!.id), ['what it said'])
+    })
+  })
+
+  test('log events are found, counted and followed in the copy as in the source', async (fixture) => {
+    await fill(fixture)
+    const { logEvents: source } = fixture.storage
+    await copied(fixture, open, async ({ storage }) => {
+      const page = { filter: {}, order: 'asc', after: 0, limit: 10 } as const
+      assert.deepEqual((await storage.logEvents.list(page)).events, (await source.list(page)).events)
+      assert.deepEqual(await storage.logEvents.types(), await source.types())
+      assert.deepEqual(await storage.logEvents.count({ filter: { until: NOW } }), { count: 1, exact: true })
+      const mark = await storage.logEvents.mark({ follower: 'rule' })
+      assert.deepEqual(
+        (await storage.logEvents.follow({ after: mark, limit: 10 }))!.events.map(({ type }) => type),
+        ['system'],
+      )
+      const added = [logEvent({ id: 'kept' }), logEvent({ id: 'new' })]
+      assert.deepEqual(await storage.logEvents.append({ events: added }), [false, true])
+      assert.equal((await followAll(storage)).at(-1)!.id, 'new')
     })
   })
 

@@ -81,7 +81,13 @@ function asShared({ storage, ...ports }: Ports): Ports {
   const capabilities = { ...storage.capabilities, shared: true, signals: 'none' as const }
   return {
     ...ports,
-    storage: { ...storage, onReady: storage.onReady.bind(storage), close: () => storage.close(), capabilities },
+    storage: {
+      ...storage,
+      onReady: storage.onReady.bind(storage),
+      onLogEvents: storage.onLogEvents.bind(storage),
+      close: () => storage.close(),
+      capabilities,
+    },
   }
 }
 

@@ -1,12 +1,13 @@
 import { OctoflowError } from '../../errors/octoflow-error.ts'
 import { inScope, type Principal, type QueueScope } from '../../model/access.ts'
 import type { JobFilter } from '../../model/job-filter.ts'
-import type { Operation, OperationAction } from '../../model/operation.ts'
+import type { LogEventFilter } from '../../model/log-event.ts'
+import type { JobAction, Operation, OperationAim } from '../../model/operation.ts'
 import type { Page, PageRequest } from '../../storage/contract/page.ts'
 import type { Ports } from '../ports.ts'
 import { withinScope } from './jobs.ts'
 
-/** Actions on all jobs that match a filter. Maintenance carries them out. */
+/** Actions on all jobs, or log events, that match a filter. Maintenance carries them out. */
 export class Operations {
   readonly #ports: Ports
   readonly #listeners = new Set<() => void>()
@@ -19,15 +20,16 @@ export class Operations {
    * On all queues of the caller where the filter names none.
    * @throws `queue_out_of_scope`
    */
-  async start(action: OperationAction, filter: JobFilter, by: Principal): Promise<Operation> {
+  async start(action: JobAction, filter: JobFilter, by: Principal): Promise<Operation> {
     const other = filter.queues?.find((queue) => !inScope(by.queues, queue))
     if (other !== undefined) throw new OctoflowError('queue_out_of_scope', { queue: other })
-    const now = this.#ports.clock.now()
-    const scoped = withinScope(filter, by.queues)
-    const operation = await this.#ports.storage.operations.create({ now, action, filter: scoped, by: by.name })
-    this.#ports.logger.info({ operation: operation.id, action, filter: scoped, by: by.name }, 'operation started')
-    for (const listener of this.#listeners) listener()
-    return operation
+    return this.#create({ action, filter: withinScope(filter, by.queues) }, by)
+  }
+
+  /** Log events have happened when they come in, so that the operation need not look beyond now. */
+  startDeletingLogEvents(filter: LogEventFilter, by: Principal): Promise<Operation> {
+    const until = Math.min(filter.until ?? Number.POSITIVE_INFINITY, this.#ports.clock.now() + 1)
+    return this.#create({ action: 'delete_log_events', filter: { ...filter, until } }, by)
   }
 
   /** @throws `operation_not_found` */
@@ -53,8 +55,16 @@ export class Operations {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
+
+  async #create(aim: OperationAim, by: Principal): Promise<Operation> {
+    const operation = await this.#ports.storage.operations.create({ ...aim, now: this.#ports.clock.now(), by: by.name })
+    this.#ports.logger.info({ operation: operation.id, ...aim, by: by.name }, 'operation started')
+    for (const listener of this.#listeners) listener()
+    return operation
+  }
 }
 
 /** An operation is shown to those whose scope covers all the queues it acts on. */
-const isVisible = ({ filter }: Operation, scope: QueueScope): boolean =>
-  scope === null || filter.queues?.every((queue) => scope.includes(queue)) === true
+const isVisible = (operation: Operation, scope: QueueScope): boolean =>
+  scope === null ||
+  (operation.action !== 'delete_log_events' && operation.filter.queues?.every((queue) => scope.includes(queue)) === true)

@@ -1,17 +1,11 @@
 import type { Instant } from '../../lib/time.ts'
-import type { JobFilter } from '../../model/job-filter.ts'
-import type { Operation, OperationAction } from '../../model/operation.ts'
+import type { Operation, OperationAim } from '../../model/operation.ts'
 import type { Page, PageRequest } from './page.ts'
 import type { MovedJob } from './storage.ts'
 
-/** Actions on all jobs that match a filter. */
+/** Actions on all jobs, or log events, that match a filter. */
 export interface OperationStore {
-  create(params: {
-    readonly now: Instant
-    readonly action: OperationAction
-    readonly filter: JobFilter
-    readonly by: string
-  }): Promise<Operation>
+  create(params: OperationAim & { readonly now: Instant; readonly by: string }): Promise<Operation>
 
   find(params: { readonly ids: readonly number[] }): Promise<readonly Operation[]>
 
@@ -21,7 +15,7 @@ export interface OperationStore {
   unfinished(): Promise<readonly Operation[]>
 
   /**
-   * Acts on the next `limit` jobs and stores how far it got, in one transaction. Does nothing to one that is finished.
+   * Acts on the next `limit` jobs or log events and stores how far it got, in one transaction. Does nothing to one that is finished.
    * @returns the operation, and the jobs that have another state now (not those that are gone).
    * @param params.note recorded with each job concerned.
    */

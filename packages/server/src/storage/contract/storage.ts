@@ -6,6 +6,7 @@ import type { IdempotencyStore } from './idempotency.ts'
 import type { JobStore } from './jobs.ts'
 import type { LeaderStore } from './leader.ts'
 import type { LeaseStore } from './leases.ts'
+import type { LogEventStore } from './log-events.ts'
 import type { MigrationStore } from './migrations.ts'
 import type { OperationStore } from './operations.ts'
 import type { QueueStore } from './queues.ts'
@@ -43,6 +44,7 @@ export interface Storage {
   readonly access: AccessStore
   readonly idempotency: IdempotencyStore
   readonly leader: LeaderStore
+  readonly logEvents: LogEventStore
   readonly transfer: TransferStore
   readonly upkeep: UpkeepStore
 
@@ -53,6 +55,13 @@ export interface Storage {
    */
   onReady(listener: ReadyListener): () => void
 
+  /**
+   * Tells, after the commit, that log events may have become ready to be followed. Like `onReady`, it learns of other servers'
+   * commits as `capabilities.signals` says.
+   * @returns ends the subscription.
+   */
+  onLogEvents(listener: () => void): () => void
+
   /** Closes the database. Verbs still under way finish first; later ones reject with `storage_closed`. */
   close(): Promise<void>
 }
@@ -62,7 +71,7 @@ export type ReadyListener = (queue: string, count: number | null) => void
 
 /** What differs between databases, so that nothing above a driver asks for a database's name. */
 export interface StorageCapabilities {
-  /** How `onReady` learns of other servers' commits: `none` means that a slow poll must stand in. */
+  /** How `onReady` and `onLogEvents` learn of other servers' commits: `none` means that a slow poll must stand in. */
   readonly signals: 'all-servers' | 'none'
   /** Whether several servers may share the database. */
   readonly shared: boolean

@@ -2,6 +2,7 @@ import type { Duration, Instant } from '../../lib/time.ts'
 import type { ApiKey } from '../../model/access.ts'
 import type { JobEvent } from '../../model/event.ts'
 import type { Attempt, Job } from '../../model/job.ts'
+import type { LogEvent } from '../../model/log-event.ts'
 import type { Operation } from '../../model/operation.ts'
 import type { QueueSettings } from '../../model/queue.ts'
 import type { CapturedRequest } from '../../model/request.ts'
@@ -72,6 +73,8 @@ export interface Records {
   readonly idempotency: IdempotencyRecord
   readonly usage: UsageRecord
   readonly stats: StatsRecord
+  readonly logEvent: LogEventRecord
+  readonly follower: FollowerRecord
 }
 
 export type RecordKind = keyof Records
@@ -88,6 +91,8 @@ export const RECORD_KINDS: readonly RecordKind[] = [
   'idempotency',
   'usage',
   'stats',
+  'logEvent',
+  'follower',
 ]
 
 /** One record: what the next ids will be, since none is ever given twice. */
@@ -97,6 +102,7 @@ export interface CountersRecord {
   readonly lastReceivedAt: Instant
   readonly nextEvent: number
   readonly nextOperation: number
+  readonly nextLogEvent: number
 }
 
 export interface QueueRecord extends QueueSettings {
@@ -120,10 +126,12 @@ export interface JobOfRequest extends Omit<Job, 'id' | 'createdAt'> {
   readonly attempts: readonly Attempt[]
 }
 
-export interface OperationRecord extends Operation {
-  /** The last job looked at. */
+export type OperationRecord = Operation & {
+  /** The last job looked at, or the time of the last log event. */
   readonly position: number
-  /** The newest job when it was asked for. */
+  /** Of the last log event looked at; 0 for operations on jobs. */
+  readonly sequence: number
+  /** The newest job, or the sequence of the newest log event, when it was asked for. */
   readonly upto: number
 }
 
@@ -155,4 +163,14 @@ export interface StatsRecord extends StatsSums {
   /** A minute or an hour. */
   readonly span: Duration
   readonly at: Instant
+}
+
+export interface LogEventRecord extends LogEvent {
+  readonly sequence: number
+}
+
+/** Who follows log events, and the sequence up to which all are done; some after it may be. */
+export interface FollowerRecord {
+  readonly name: string
+  readonly sequence: number
 }

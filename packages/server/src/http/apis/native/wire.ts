@@ -11,6 +11,7 @@ import type { ApiKey } from '../../../model/access.ts'
 import type { JobEvent } from '../../../model/event.ts'
 import type { Attempt, Job } from '../../../model/job.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
+import type { LogEventFilter } from '../../../model/log-event.ts'
 import type { Operation } from '../../../model/operation.ts'
 import type { QueueSettings } from '../../../model/queue.ts'
 import type { RateLimit } from '../../../model/rate-limit.ts'
@@ -139,9 +140,18 @@ export function fromQueueChange(change: wire.QueueChange): Partial<QueueSettings
   } as Partial<QueueSettings>
 }
 
-export function toOperation({ filter, createdAt, finishedAt, ...operation }: Operation): wire.Operation {
-  return { ...operation, filter: toFilter(filter), createdAt: toIso(createdAt), finishedAt: toIsoOrNull(finishedAt) }
+export function toOperation(operation: Operation): wire.Operation {
+  const { createdAt, finishedAt } = operation
+  const filter = operation.action === 'delete_log_events' ? toLogEventFilter(operation.filter) : toFilter(operation.filter)
+  return { ...operation, filter, createdAt: toIso(createdAt), finishedAt: toIsoOrNull(finishedAt) }
 }
+
+const toLogEventFilter = ({ type, since, until, fields }: LogEventFilter): wire.LogEventFilter => ({
+  ...(type !== undefined && { type }),
+  ...(since !== undefined && { since: toIso(since) }),
+  ...(until !== undefined && { until: toIso(until) }),
+  ...fields,
+})
 
 function toFilter({ queues, states, createdFrom, createdTo, ids, label, text }: JobFilter): wire.JobFilter {
   return {

@@ -87,6 +87,16 @@ export class Database {
     }
   }
 
+  /** One row after the other, read when it is asked for. No other statement of the same text may run meanwhile. */
+  *iterate<Row>(sql: string, ...values: Value[]): Generator<Row, void, void> {
+    if (this.#gathering) this.#insertAll()
+    try {
+      yield* this.#statement(sql).iterate(...values) as Iterable<Row>
+    } catch (error) {
+      throw mapError(error)
+    }
+  }
+
   row<Row extends readonly unknown[]>(sql: string, ...values: Value[]): Row | undefined {
     if (this.#gathering) this.#insertAll()
     try {

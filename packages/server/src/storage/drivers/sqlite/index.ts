@@ -7,6 +7,7 @@ import { SqliteIdempotency } from './idempotency.ts'
 import { SqliteJobs } from './jobs.ts'
 import { SqliteLeader } from './leader.ts'
 import { SqliteLeases } from './leases.ts'
+import { SqliteLogEvents } from './log-events.ts'
 import { SqliteMigrations } from './migrations.ts'
 import { SqliteOperations } from './operations.ts'
 import { Ownership } from './ownership.ts'
@@ -62,9 +63,11 @@ export function openSqlite({ path, exclusive = false, onError }: SqliteOptions):
     access: new SqliteAccess(db, writer),
     idempotency: new SqliteIdempotency(writer),
     leader: new SqliteLeader(writer),
+    logEvents: new SqliteLogEvents(db, writer),
     transfer: new SqliteTransfer(db, writer),
     upkeep: new SqliteUpkeep(db, writer),
     onReady: (listener) => writer.onReady(listener),
+    onLogEvents: (listener) => writer.onLogEvents(listener),
     close: () => (closed ??= close()),
   }
 }

@@ -1,7 +1,8 @@
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Instant } from '../../../lib/time.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
-import type { Operation, OperationAction, OperationState } from '../../../model/operation.ts'
+import type { LogEventFilter } from '../../../model/log-event.ts'
+import type { JobAction, Operation, OperationAction, OperationState } from '../../../model/operation.ts'
 import type { OperationStore } from '../../contract/operations.ts'
 import type { Page } from '../../contract/page.ts'
 import type { MovedJob } from '../../contract/storage.ts'
@@ -10,6 +11,8 @@ import { stateOf } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
 import { deleteRequest, findJob } from './job-rows.ts'
 import { cancelJob, listJobs, retryJob } from './jobs.ts'
+import { listLogEvents } from './log-event-listing.ts'
+import type { LogEventRow } from './log-event-rows.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
@@ -26,7 +29,7 @@ export class SqliteOperations implements OperationStore {
 
   create({ now, action, filter, by }: Params<'create'>): Promise<Operation> {
     return this.#writer.write((transaction) => {
-      const upto = transaction.upcomingId() - 1
+      const upto = (action === 'delete_log_events' ? transaction.logEvents.upcoming() : transaction.upcomingId()) - 1
       const [id] = transaction.db.row<[number]>(INSERT, action, JSON.stringify(filter), upto, now, by)!
       return load(transaction.db, id)!
     })
@@ -69,6 +72,15 @@ export class SqliteOperations implements OperationStore {
 }
 
 function advance(transaction: Transaction, row: OperationRow, limit: number, note: string, now: Instant): MovedJob[] {
+  const { action } = row
+  if (action !== 'delete_log_events') return advanceJobs(transaction, { ...row, action }, limit, note, now)
+  advanceLogEvents(transaction, row, limit, now)
+  return []
+}
+
+type JobOperation = OperationRow & { readonly action: JobAction }
+
+function advanceJobs(transaction: Transaction, row: JobOperation, limit: number, note: string, now: Instant): MovedJob[] {
   const { db } = transaction
   const filter = JSON.parse(row.filter) as JobFilter
   // Jobs change their place in the lists as they are acted on, but never their id: the way through is by id.
@@ -77,7 +89,7 @@ function advance(transaction: Transaction, row: OperationRow, limit: number, not
   const changed = jobs.filter((job) => act(transaction, row.action, job.id, note, now) === null)
   const last = jobs.at(-1)?.id ?? row.position
   const position = page.next === null ? last : Math.max(last, page.next)
-  db.run(ADVANCE, position, jobs.length, changed.length, jobs.length - changed.length, row.id)
+  db.run(ADVANCE, position, 0, jobs.length, changed.length, jobs.length - changed.length, row.id)
   if (page.next === null || page.next >= row.upto) db.run(FINISH, 'completed', now, row.id)
   return changed.flatMap(({ id, queue, state: before }) => {
     const job = findJob(db, id)
@@ -86,7 +98,25 @@ function advance(transaction: Transaction, row: OperationRow, limit: number, not
   })
 }
 
-function act(transaction: Transaction, action: OperationAction, id: number, note: string, now: Instant): OctoflowError | null {
+/** Goes through the events in order of time, of which none changes its place. */
+function advanceLogEvents(transaction: Transaction, row: OperationRow, limit: number, now: Instant): void {
+  const { db } = transaction
+  transaction.logEvents.settle()
+  const filter = JSON.parse(row.filter) as LogEventFilter
+  const after = row.sequence === 0 ? 0 : { at: row.position, sequence: row.sequence }
+  const { events, next } = listLogEvents(db, { filter, order: 'asc', after, limit })
+  const rows = events.map(({ id }) => db.get<LogEventPart>(SELECT_LOG_EVENT_PART, id)!)
+  const concerned = rows.filter(({ sequence }) => sequence <= row.upto)
+  if (concerned.length > 0) transaction.logEvents.remove(concerned)
+  db.run(ADVANCE, next?.at ?? row.position, next?.sequence ?? row.sequence, concerned.length, concerned.length, 0, row.id)
+  if (next === null) db.run(FINISH, 'completed', now, row.id)
+}
+
+type LogEventPart = Pick<LogEventRow, 'sequence' | 'type' | 'at'>
+
+const SELECT_LOG_EVENT_PART = 'SELECT sequence, type, at FROM octoflow_log_events WHERE id = ?'
+
+function act(transaction: Transaction, action: JobAction, id: number, note: string, now: Instant): OctoflowError | null {
   switch (action) {
     case 'retry':
       return retryJob(transaction, { id, payload: null, queue: null }, note, now)
@@ -108,6 +138,7 @@ export interface OperationRow {
   readonly filter: string
   readonly state: OperationState
   readonly position: number
+  readonly sequence: number
   readonly upto: number
   readonly examined: number
   readonly changed: number
@@ -136,6 +167,7 @@ export const OPERATION_COLUMNS = [
   'filter',
   'state',
   'position',
+  'sequence',
   'upto',
   'examined',
   'changed',
@@ -151,6 +183,6 @@ const INSERT = `INSERT INTO octoflow_operations (action, filter, state, position
   VALUES (?, ?, 'running', 0, ?, ?, ?) RETURNING id`
 
 const ADVANCE = `UPDATE octoflow_operations
-  SET position = ?, examined = examined + ?, changed = changed + ?, skipped = skipped + ? WHERE id = ?`
+  SET position = ?, sequence = ?, examined = examined + ?, changed = changed + ?, skipped = skipped + ? WHERE id = ?`
 
 const FINISH = 'UPDATE octoflow_operations SET state = ?, finished_at = ? WHERE id = ?'

@@ -5,6 +5,7 @@ import type { RateLimit } from '../../../model/rate-limit.ts'
 import { Stage } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
 import { Lanes } from './lanes.ts'
+import { LogEventRows } from './log-event-rows.ts'
 
 /**
  * What the writes that share a transaction share: ids, the queues they touch, and the counts and roll-ups that are
@@ -13,6 +14,7 @@ import { Lanes } from './lanes.ts'
 export class Transaction {
   readonly db: Database
   readonly lanes: Lanes
+  readonly logEvents: LogEventRows
   readonly #queues = new Map<number, QueueRow>()
   readonly #queuesByName = new Map<string, QueueRow>()
   readonly #sums: StatsRow[] = []
@@ -22,6 +24,7 @@ export class Transaction {
   constructor(db: Database) {
     this.db = db
     this.lanes = new Lanes(this)
+    this.logEvents = new LogEventRows(db)
   }
 
   /** The id of the next request, and when it counts as received: never before the one with the id before it. */
@@ -93,6 +96,7 @@ export class Transaction {
   /** Writes what was gathered. The last thing before the commit. */
   flush(): void {
     this.lanes.flush()
+    this.logEvents.flush()
     for (const queue of this.#queues.values()) if (queue.countsChanged) this.db.run(UPDATE_COUNTS, ...queue.counts, queue.id)
     for (const row of this.#sums)
       for (const span of STATS_SPANS) this.db.run(ADD_STATS, row.queueId, span, row.minute - (row.minute % span), ...row.sums())

@@ -3,6 +3,7 @@ import type { JobEvent } from '../../../model/event.ts'
 import type { StatsSums } from '../../contract/stats.ts'
 import type { RecordKind } from '../../contract/transfer.ts'
 import { type KeyRow, toKey } from './access.ts'
+import { LOG_EVENT_COLUMNS, type LogEventRow, toLogEvent } from './log-event-rows.ts'
 import { OPERATION_COLUMNS, type OperationRow, SELECT_OPERATION, toOperation } from './operations.ts'
 import { settingsValues } from './queues.ts'
 import { type QueueRecord, QueueRow, SELECT_QUEUE, STATS_COLUMNS, type Transaction } from './transaction.ts'
@@ -19,10 +20,13 @@ const counters: RecordTable<'counters'> = {
     const last = new Map(db.rows<[string, number]>('SELECT name, seq FROM sqlite_sequence'))
     const next = (table: string): number => (last.get(table) ?? 0) + 1
     const nextEvent = next('octoflow_events')
-    return { records: [{ nextRequest, lastReceivedAt, nextEvent, nextOperation: next('octoflow_operations') }], next: null }
+    const nextOperation = next('octoflow_operations')
+    const [nextLogEvent] = db.row<[number]>('SELECT next FROM octoflow_log_event_sequence')!
+    return { records: [{ nextRequest, lastReceivedAt, nextEvent, nextOperation, nextLogEvent }], next: null }
   },
-  insert({ db }, { nextRequest, lastReceivedAt, nextEvent, nextOperation }) {
+  insert({ db }, { nextRequest, lastReceivedAt, nextEvent, nextOperation, nextLogEvent }) {
     db.run('UPDATE octoflow_sequence SET next_id = ?, last_at = ?', nextRequest, lastReceivedAt)
+    db.run('UPDATE octoflow_log_event_sequence SET next = ?', nextLogEvent)
     for (const [table, next] of [
       ['octoflow_events', nextEvent],
       ['octoflow_operations', nextOperation],
@@ -59,7 +63,7 @@ const operations = inRows<'operation', OperationRow>({
   table: 'octoflow_operations',
   select: `${SELECT_OPERATION} t`,
   key: ['id'],
-  toRecord: (row) => ({ ...toOperation(row), position: row.position, upto: row.upto }),
+  toRecord: (row) => ({ ...toOperation(row), position: row.position, sequence: row.sequence, upto: row.upto }),
   columns: OPERATION_COLUMNS,
   toRow: ({ filter, ...operation }) => [
     operation.id,
@@ -67,6 +71,7 @@ const operations = inRows<'operation', OperationRow>({
     JSON.stringify(filter),
     operation.state,
     operation.position,
+    operation.sequence,
     operation.upto,
     operation.examined,
     operation.changed,
@@ -193,6 +198,33 @@ const stats = inRows<'stats', StatsRow>({
   ],
 })
 
+const logEvents: RecordTable<'logEvent'> = {
+  ...inRows<'logEvent', LogEventRow>({
+    table: 'octoflow_log_events',
+    select: `SELECT ${LOG_EVENT_COLUMNS.map((column) => `t.${column}`).join()} FROM octoflow_log_events t`,
+    size: 'octet_length(t.document)',
+    key: ['sequence'],
+    toRecord: (row) => ({ ...toLogEvent(row), sequence: row.sequence }),
+    columns: [],
+    toRow: () => [],
+  }),
+  insert: ({ logEvents: rows }, { sequence, ...event }) => rows.restore(event, sequence),
+}
+
+interface FollowerRow {
+  readonly name: string
+  readonly sequence: number
+}
+
+const followers = inRows<'follower', FollowerRow>({
+  table: 'octoflow_log_event_followers',
+  select: 'SELECT t.name, t.sequence FROM octoflow_log_event_followers t',
+  key: ['name'],
+  toRecord: (row) => ({ ...row }),
+  columns: ['name', 'sequence'],
+  toRow: ({ name, sequence }) => [name, sequence],
+})
+
 export const RECORD_TABLES: { readonly [Kind in RecordKind]: RecordTable<Kind> } = {
   counters,
   queue: queues,
@@ -204,6 +236,8 @@ export const RECORD_TABLES: { readonly [Kind in RecordKind]: RecordTable<Kind> }
   idempotency,
   usage,
   stats,
+  logEvent: logEvents,
+  follower: followers,
 }
 
 const INSERT_QUEUE = `INSERT INTO octoflow_queues

@@ -5,12 +5,14 @@ import { isCondition } from './errors.ts'
 import { Transaction } from './transaction.ts'
 
 interface Task {
+  /** How many items it is about. */
+  readonly weight: number
   readonly work: (transaction: Transaction) => unknown
   readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
 }
 
-/** A transaction longer than this would keep the event loop from its other work. */
+/** A transaction of more items, unless one write has them, would keep the event loop from its other work. */
 const LARGEST_GROUP = 1_000
 
 /**
@@ -24,6 +26,7 @@ const LARGEST_GROUP = 1_000
 export class Writer {
   readonly #db: Database
   readonly #listeners = new Set<ReadyListener>()
+  readonly #logEventListeners = new Set<() => void>()
   readonly #afterCommit: () => Promise<void> | null
   #tasks: Task[] = []
   #scheduled = false
@@ -35,10 +38,10 @@ export class Writer {
     this.#afterCommit = afterCommit
   }
 
-  write<Result>(work: (transaction: Transaction) => Result): Promise<Result> {
+  write<Result>(work: (transaction: Transaction) => Result, weight = 1): Promise<Result> {
     if (this.#closed) return Promise.reject(new OctoflowError('storage_closed'))
     return new Promise((resolve, reject) => {
-      this.#tasks.push({ work, resolve, reject })
+      this.#tasks.push({ work, weight, resolve, reject })
       this.#schedule()
     })
   }
@@ -46,6 +49,11 @@ export class Writer {
   onReady(listener: ReadyListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  onLogEvents(listener: () => void): () => void {
+    this.#logEventListeners.add(listener)
+    return () => this.#logEventListeners.delete(listener)
   }
 
   /** Commits what was asked for and refuses what comes later. */
@@ -71,7 +79,10 @@ export class Writer {
   }
 
   #commitGroup(): void {
-    const group = this.#tasks.splice(0, LARGEST_GROUP)
+    let weight = 0
+    let count = 0
+    while (count < this.#tasks.length && weight < LARGEST_GROUP) weight += this.#tasks[count++]!.weight
+    const group = this.#tasks.splice(0, count)
     const error = this.#commit(group)
     if (error === null) return
     if (group.length === 1 || isCondition(error)) for (const task of group) task.reject(error)
@@ -98,6 +109,7 @@ export class Writer {
     }
     for (const [index, task] of group.entries()) task.resolve(results[index] as never)
     for (const { queue, count } of transaction.ready()) for (const listener of this.#listeners) listener(queue, count)
+    if (transaction.logEvents.appended) for (const listener of this.#logEventListeners) listener()
     return null
   }
 }

@@ -4,7 +4,7 @@ import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'nod
 import type { Answer } from '../support/client.ts'
 import { startOctoflow } from '../support/octoflow.ts'
 import { sample } from '../support/odd-bodies.ts'
-import { fill } from '../support/openapi.ts'
+import { errorMember, fill } from '../support/openapi.ts'
 import { snapshot } from './snapshot.ts'
 
 const PARAMETERS = { id: '1', queue: 'App' }
@@ -15,7 +15,7 @@ const JSON_TYPE = 'application/json'
 function assertError(answer: Answer, path: string, status: number, code: string, what: string): void {
   assert.equal(answer.status, status, `${what}: ${answer.text}`)
   if (path.startsWith('/api/v1/')) assert.equal((answer.json as { code: string }).code, code, what)
-  else assert.deepEqual(Object.keys(answer.json as object), ['message'], what)
+  else assert.deepEqual(Object.keys(answer.json as object), [errorMember(path)], what)
 }
 
 /** JSON that is cut off at every place where that leaves no JSON, so many at most. */
@@ -102,7 +102,9 @@ test('A body that a route has no use for does it no harm if it is JSON, and is 4
     const broken = await client.call(method, fill(path, PARAMETERS), { ...call, body: '{"a":' })
     assertError(broken, path, 400, 'invalid_json', `${method} ${path}`)
     for (const body of ['[]', '{"unheardOf":1}', '"text"', 'null', `[${'['.repeat(50_000)}${']'.repeat(50_000)}]`]) {
-      const answer = await client.call(method, fill(path, PARAMETERS), { ...call, body })
+      // To delete log events without saying which is refused whatever the body.
+      const query = path === '/v1/events' ? '?type=none' : ''
+      const answer = await client.call(method, `${fill(path, PARAMETERS)}${query}`, { ...call, body })
       assert.ok(answer.status < 500 && answer.status !== 400, `${method} ${path} ${body.slice(0, 100)}: ${answer.text}`)
     }
   }

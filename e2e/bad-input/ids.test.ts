@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startOctoflow } from '../support/octoflow.ts'
 import { sample } from '../support/odd-bodies.ts'
-import { fill } from '../support/openapi.ts'
+import { errorMember, fill } from '../support/openapi.ts'
 import { exchange, requestHead } from '../support/raw-connection.ts'
 import { snapshot } from './snapshot.ts'
 
@@ -91,7 +91,7 @@ test('An id that names nothing, however absurd, is 404 on every route with an id
       assert.equal(answer?.status, 404, what)
       const said = JSON.parse(answer.text) as { readonly code?: string }
       if (path.startsWith('/api/v1/')) assert.match(said.code ?? '', /not_found$/, what)
-      else assert.deepEqual(Object.keys(said), ['message'], what)
+      else assert.deepEqual(Object.keys(said), [errorMember(path)], what)
       assert.ok(answer.text.length < 5_000, `${answer.text.length} characters are said of ${id.slice(0, 100)}`)
     }
   }

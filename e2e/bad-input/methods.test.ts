@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Client } from '../support/client.ts'
 import { startOctoflow } from '../support/octoflow.ts'
-import { fill } from '../support/openapi.ts'
+import { errorMember, fill } from '../support/openapi.ts'
 import { exchange, requestHead } from '../support/raw-connection.ts'
 
 const PARAMETERS = { id: '1', queue: 'App' }
@@ -10,7 +10,7 @@ const PARAMETERS = { id: '1', queue: 'App' }
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'LOCK', 'PURGE', 'QUERY']
 
 /** These take something, or last, so that nobody may ask for them by HEAD. */
-const WITHOUT_HEAD = ['/jobs/next-pending', '/api/v1/stream']
+const WITHOUT_HEAD = ['/jobs/next-pending', '/api/v1/stream', '/v1/events/stream']
 
 /** The paths of the document, filled in, with the methods that are served there. */
 async function served(client: Client): Promise<ReadonlyMap<string, readonly string[]>> {
@@ -50,7 +50,7 @@ test('A method that a path does not have is 405, and Allow names those that it h
       assert.equal(answer.headers.get('allow'), methods.join(', '), what)
       const said = JSON.parse(answer.text) as { readonly code?: string; readonly message?: string }
       if (path.startsWith('/api/v1/')) assert.equal(said.code, 'method_not_allowed', what)
-      else assert.deepEqual(Object.keys(said), ['message'], what)
+      else assert.deepEqual(Object.keys(said), [errorMember(path)], what)
     }
 })
 
@@ -88,6 +88,9 @@ test('A path that nothing is served at is 404, in the form of the API that it wo
     '/api/v1//jobs',
     '/api/v1/../../etc/passwd',
     '/api/v2/jobs',
+    '/v1/events/1/2',
+    '/v1/event',
+    '/v1',
     '/API/v1/jobs',
     '/api',
     '/.env',
@@ -110,6 +113,6 @@ test('A path that nothing is served at is 404, in the form of the API that it wo
       assert.equal(answer?.status, 404, `${path} ${body}: ${answer?.text}`)
       const said = JSON.parse(answer.text) as object
       if (path.startsWith('/api/v1/')) assert.equal((said as { code: string }).code, 'not_found', path)
-      else assert.deepEqual(Object.keys(said), ['message'], path)
+      else assert.deepEqual(Object.keys(said), [errorMember(path)], path)
     }
 })

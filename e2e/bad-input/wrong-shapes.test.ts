@@ -55,8 +55,9 @@ test('A body that does not fit the schema of its route is 400, names what does n
   assert.deepEqual(await snapshot(client), before)
 })
 
-/** In a batch of jobs, each is judged by itself. */
+/** In a batch of jobs or log events, each is judged by itself. */
 function isBatch(path: string, body: unknown): boolean {
+  if (path.startsWith('/v1/events')) return Array.isArray(body) && body.length > 0 && body.length <= 1000
   if (path !== '/api/v1/jobs' || typeof body !== 'object' || body === null || Object.keys(body).join() !== 'jobs') return false
   const { jobs } = body as { jobs: unknown }
   return Array.isArray(jobs) && jobs.length > 0 && jobs.length <= 1000

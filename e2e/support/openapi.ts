@@ -35,6 +35,9 @@ export interface RouteWithBody extends Route {
   readonly schema: Schema
 }
 
+/** The only member of an error's answer at a path that is none of the native API. */
+export const errorMember = (path: string): string => (path.startsWith('/v1/event') ? 'detail' : 'message')
+
 /** A path of the document with its parameters filled in. */
 export const fill = (path: string, parameters: Readonly<Record<string, string>>): string =>
   path.replace(/\{(\w+)\}/g, (_, name: string) => parameters[name] ?? `no ${name} given`)
@@ -90,7 +93,7 @@ export class OpenApi {
     const media = response.content?.[mediaType]
     if (media === undefined) return [`for the status ${status} the type ${mediaType} is not documented`]
     const validate = this.#validator(media.schema)
-    if (validate(mediaType.endsWith('json') ? JSON.parse(text) : text)) return []
+    if (validate(/[/+]json$/.test(mediaType) ? JSON.parse(text) : text)) return []
     return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`)
   }
 

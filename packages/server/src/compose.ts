@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { statfs } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Logger as PinoLogger } from 'pino'
 import type { Config } from './config/compile.ts'
 import { maskCredentials } from './config/credentials.ts'
@@ -17,17 +18,21 @@ import { Jobs } from './core/jobs/jobs.ts'
 import { Operations } from './core/jobs/operations.ts'
 import { Queues } from './core/jobs/queues.ts'
 import { Leadership } from './core/leadership/leadership.ts'
+import { LogEvents } from './core/log-events/log-events.ts'
+import { LogEventRetention } from './core/log-events/retention.ts'
+import { LogEventTail } from './core/log-events/tail.ts'
 import { ClockWatch } from './core/maintenance/clock-watch.ts'
 import { Maintenance } from './core/maintenance/maintenance.ts'
 import { Rescue } from './core/maintenance/rescue.ts'
 import type { Ports } from './core/ports.ts'
 import { isOctoflowError, OctoflowError } from './errors/octoflow-error.ts'
+import { loadEventTypes } from './event-types/event-types.ts'
 import { HandlerHost } from './handlers/handler-host.ts'
 import type { HttpContext, HttpOptions } from './http/context.ts'
 import { buildApp, HttpServer } from './http/server.ts'
 import { SystemClock } from './lib/clock.ts'
 import type { Service } from './lib/service.ts'
-import { DAY, type Instant, seconds } from './lib/time.ts'
+import { DAY, type Duration, type Instant, seconds } from './lib/time.ts'
 import { OidcVerifier } from './oauth/oidc-verifier.ts'
 import { openStorage } from './open-storage.ts'
 import type { Storage } from './storage/contract/storage.ts'
@@ -58,6 +63,7 @@ export async function compose(
   config: Config,
   { logger, version, keys: extraKeys, clock = new SystemClock() }: ComposeOptions,
 ): Promise<Octoflow> {
+  const eventTypes = loadEventTypes(join(config.paths.app, EVENT_TYPES))
   const storage = await openStorage(config.database, {
     exclusive: true,
     onError: (reason) => logger.warn({ reason }, 'the database had trouble with its upkeep; it is tried again'),
@@ -80,9 +86,13 @@ export async function compose(
     disabled: config.security.disabled,
   })
   const leadership = new Leadership(ports, randomUUID())
-  const { retentionDays } = config.jobs
-  const retention = retentionDays === null ? null : Math.round(retentionDays * DAY)
-  const maintenance = new Maintenance(ports, { leadership, operations, feed }, retention)
+  const logEventTail = new LogEventTail(ports)
+  const logEventRetention = new LogEventRetention(ports, eventTypes, toRetention(config.logEvents.retentionDays))
+  const maintenance = new Maintenance(
+    ports,
+    { leadership, operations, feed, logEventRetention },
+    toRetention(config.jobs.retentionDays),
+  )
   const rescue = new Rescue(ports, feed)
   const clockWatch = new ClockWatch(ports, clock, leadership)
   const attention = new Attention(ports, queues, {
@@ -106,6 +116,8 @@ export async function compose(
     reports: new Reports(ports),
     attention,
     feed,
+    logEvents: new LogEvents(ports, eventTypes),
+    logEventTail,
     checkReady: () => storage.upkeep.check(),
   }
   const { host, port, shutdownSeconds, roles } = config.server
@@ -121,7 +133,7 @@ export async function compose(
   const inRole = (role: (typeof roles)[number], ...parts: readonly Service[]) => (roles.includes(role) ? parts : [])
   const services: readonly (readonly Service[])[] = [
     [clockWatch],
-    [roster, authenticator],
+    [roster, authenticator, logEventTail],
     inRole('maintenance', leadership),
     inRole('maintenance', maintenance, rescue),
     [dispatcher, ...inRole('api', http)],
@@ -151,6 +163,11 @@ export async function compose(
     stop: () => stop(services, storage),
   }
 }
+
+/** Where the app's root has the types of log events. */
+const EVENT_TYPES = 'maps/event-types.json'
+
+const toRetention = (days: number | null): Duration | null => (days === null ? null : Math.round(days * DAY))
 
 /** @throws `schema_newer`, `copy_unfinished` */
 async function prepare(storage: Storage, now: Instant): Promise<void> {
@@ -184,6 +201,7 @@ function httpOptions({ server, security }: Config): HttpOptions {
     trustProxy,
     corsOrigins,
     tls: certificate === null || key === null ? null : { certificate, key },
+    publicApis: security.publicApis,
     oauth: tokenUrl === null || authorizationUrl === null ? null : { tokenUrl, authorizationUrl },
   }
 }

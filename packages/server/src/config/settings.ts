@@ -29,6 +29,9 @@ export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', '
 export const LOG_FORMATS = ['auto', 'json', 'pretty'] as const
 export const ISOLATIONS = ['inline', 'thread', 'process'] as const
 
+/** APIs that may be opened to everybody. */
+export const PUBLIC_APIS = ['processing', 'log-events'] as const
+
 /** What a server does: `api` answers calls, `worker` runs handlers, `maintenance` takes part in what one server does for all. */
 export const SERVER_ROLES = ['api', 'worker', 'maintenance'] as const
 
@@ -142,6 +145,13 @@ export const settings = {
       env: ['DISABLE_SECURITY'],
       description: 'Answers without asking for a credential. Only where `server.host` is a loopback address.',
     }),
+    publicApis: setting({
+      type: someOf(PUBLIC_APIS),
+      default: [],
+      env: ['PUBLIC_APIS'],
+      description:
+        'The APIs that everybody may call without a credential, as in the systems that they replace. Deleting log events always needs one.',
+    }),
     oidcIssuer: setting({
       type: webUrl,
       default: null,
@@ -199,6 +209,16 @@ export const settings = {
       type: number({ min: 1, max: 86_400 }),
       default: 900,
       description: 'How long a worker of the capture API keeps a job without reporting on it, before others get it.',
+    }),
+  },
+  logEvents: {
+    retentionDays: setting({
+      type: number({ min: 0, max: 36_500 }),
+      default: null,
+      unset: 'for ever',
+      env: ['LOG_EVENTS_RETENTION_DAYS'],
+      description:
+        'How long log events are kept, reckoned from their timestamp, where `maps/event-types.json` says nothing of their type.',
     }),
   },
   handlers: {

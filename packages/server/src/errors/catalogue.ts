@@ -81,6 +81,12 @@ export const catalogue = {
     message: 'The credential is limited to other queues than "{queue}".',
     hint: 'Name a queue of the key’s scope, or use a key without a queue scope.',
   },
+  log_events_out_of_scope: {
+    status: 403,
+    retryable: false,
+    message: 'The credential is limited to queues, and log events belong to none.',
+    hint: 'Use a key without a queue scope.',
+  },
   not_found: {
     status: 404,
     retryable: false,
@@ -98,6 +104,12 @@ export const catalogue = {
     retryable: false,
     message: 'There is no job {id}.',
     hint: 'It was deleted, by hand or by its queue’s retention, or it never existed.',
+  },
+  log_event_not_found: {
+    status: 404,
+    retryable: false,
+    message: 'There is no log event "{id}".',
+    hint: 'It was deleted, by hand or by the retention of its type, or it never existed.',
   },
   queue_not_found: {
     status: 404,
@@ -368,6 +380,12 @@ export const catalogue = {
     retryable: false,
     message: 'Cannot listen on {host}:{port}: {reason}.',
     hint: 'Name an address of this machine with --host, and a port above 1023 unless you are root.',
+  },
+  event_types_invalid: {
+    status: 500,
+    retryable: false,
+    message: 'The types of log events in {path} cannot be used: {reason}.',
+    hint: 'The file has a member for each type, an object with its `schema` and, where you like, `retentionDays`.',
   },
   handler_invalid: {
     status: 500,

@@ -12,6 +12,8 @@ import type { Intake } from '../core/jobs/intake.ts'
 import type { Jobs } from '../core/jobs/jobs.ts'
 import type { Operations } from '../core/jobs/operations.ts'
 import type { Queues } from '../core/jobs/queues.ts'
+import type { LogEvents } from '../core/log-events/log-events.ts'
+import type { LogEventTail } from '../core/log-events/tail.ts'
 import type { Ports } from '../core/ports.ts'
 import type { Principal, Role } from '../model/access.ts'
 
@@ -31,6 +33,8 @@ export interface HttpContext {
   readonly reports: Reports
   readonly attention: Attention
   readonly feed: Feed
+  readonly logEvents: LogEvents
+  readonly logEventTail: LogEventTail
   /** Throws what keeps the server from doing its work. */
   readonly checkReady: () => Promise<void>
 }
@@ -40,6 +44,8 @@ export interface HttpOptions {
   readonly trustProxy: boolean | number | readonly string[]
   readonly corsOrigins: readonly string[]
   readonly tls: { readonly certificate: string; readonly key: string } | null
+  /** APIs that everybody may call without a credential. */
+  readonly publicApis: readonly string[]
   /** For the documentation page's login; `null` without. */
   readonly oauth: { readonly tokenUrl: string; readonly authorizationUrl: string } | null
 }

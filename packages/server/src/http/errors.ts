@@ -22,6 +22,26 @@ export function answerWithMessage(
   reply.send({ message: words[error.code] ?? error.message })
 }
 
+/** Answers what was thrown as `{"detail": …}`: a list of what does not fit, else a text. @param words as in `answerWithMessage`, with details. */
+export function answerWithDetail(
+  thrown: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  words: Readonly<Partial<Record<ErrorCode, string>>> = {},
+): void {
+  const error = prepareAnswer(thrown, request, reply)
+  if (error instanceof InvalidInput) {
+    const part = error.code === 'invalid_body' ? 'body' : 'query'
+    reply.send({
+      detail: error.misfits.map(({ path, message }) => `${message} found in ('${part}',${path === '' ? '' : ` '${path}'`})`),
+    })
+    return
+  }
+  const text =
+    words[error.code]?.replace(/\{(\w+)\}/g, (_, name: string) => shorten(String(error.details[name]))) ?? error.message
+  reply.send({ detail: error.entry.status === 400 ? [text] : text })
+}
+
 /** Sets status and headers, which do not depend on the form. */
 function prepareAnswer(thrown: unknown, request: FastifyRequest, reply: FastifyReply): OctoflowError {
   const error = toOctoflowError(thrown, request)

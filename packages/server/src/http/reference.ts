@@ -160,7 +160,7 @@ function answers(responses: Operation['responses'], told: Map<string, string>, t
 function answerInWords(type: string, media: Media, told: Map<string, string>, title: string): string {
   const { schema } = media
   const example = exampleIn(media)
-  if (!type.endsWith('json')) return ` as \`${type}\`${example === undefined ? '' : `: \`${example}\``}.`
+  if (!/[/+]json$/.test(type)) return ` as \`${type}\`${example === undefined ? '' : `: \`${example}\``}.`
   if (example !== undefined && schema.anyOf === undefined) return fence('json', JSON.stringify(example))
   const text = JSON.stringify(schema)
   const before = told.get(text)

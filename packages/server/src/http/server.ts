@@ -15,9 +15,10 @@ import { OctoflowError } from '../errors/octoflow-error.ts'
 import { Service } from '../lib/service.ts'
 import type { Duration } from '../lib/time.ts'
 import { captureApi } from './apis/capture/index.ts'
+import { LOG_EVENTS, logEventsApi } from './apis/log-events/index.ts'
 import { nativeApi } from './apis/native/index.ts'
 import type { HttpContext, HttpOptions } from './context.ts'
-import { answerWithMessage, answerWithProblem, shorten, toAnyForm } from './errors.ts'
+import { answerWithDetail, answerWithMessage, answerWithProblem, shorten, toAnyForm } from './errors.ts'
 import { authentication } from './plugins/authentication.ts'
 import { DOCUMENTATION, documentation } from './plugins/documentation.ts'
 import { health } from './plugins/health.ts'
@@ -120,6 +121,7 @@ export async function buildApp(
   await app.register(documentation, { context, options })
   await app.register(health, { context })
   await app.register(captureApi, { context, options })
+  await app.register(logEventsApi, { context, options })
   await app.register(nativeApi, { context, prefix: NATIVE })
   await app.ready()
   return app
@@ -170,6 +172,7 @@ function serverOptions({ bodyLimit, trustProxy, tls }: HttpOptions, logger: Fast
 /** What no API answers itself is answered in the words of the one that the path belongs to. */
 function answerByPath(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   if (request.url.startsWith(`${NATIVE}/`)) answerWithProblem(thrown, request, reply)
+  else if (request.url.startsWith(LOG_EVENTS)) answerWithDetail(thrown, request, reply)
   else answerWithMessage(thrown, request, reply)
 }
 

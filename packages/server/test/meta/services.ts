@@ -7,6 +7,8 @@ import { Authenticator } from '../../src/core/access/authenticator.ts'
 import { Dispatcher } from '../../src/core/engine/dispatcher.ts'
 import { Roster } from '../../src/core/engine/roster.ts'
 import { Leadership } from '../../src/core/leadership/leadership.ts'
+import { LogEventRetention } from '../../src/core/log-events/retention.ts'
+import { LogEventTail } from '../../src/core/log-events/tail.ts'
 import { ClockWatch } from '../../src/core/maintenance/clock-watch.ts'
 import { Maintenance } from '../../src/core/maintenance/maintenance.ts'
 import { Rescue } from '../../src/core/maintenance/rescue.ts'
@@ -64,6 +66,7 @@ export const services: Readonly<Record<string, (parts: Parts) => Service>> = {
   HandlerHost: ({ handlers }) => handlers,
   HttpServer: ({ http }) => http,
   Leadership: ({ ports }) => new Leadership(asShared(ports), 'this server'),
+  LogEventTail: ({ ports }) => new LogEventTail(asShared(ports)),
   Maintenance: ({ ports, context }) => maintenance(ports, context),
   Rescue: ({ ports, context }) => new Rescue(ports, context.feed),
   Roster: ({ ports }) => new Roster(asShared(ports)),
@@ -73,7 +76,8 @@ export const services: Readonly<Record<string, (parts: Parts) => Service>> = {
 function maintenance(ports: Ports, { operations, feed }: HttpContext): Maintenance {
   const leadership = new Leadership(ports, 'this server')
   void leadership.start()
-  return new Maintenance(ports, { leadership, operations, feed }, null)
+  const logEventRetention = new LogEventRetention(ports, new Map(), null)
+  return new Maintenance(ports, { leadership, operations, feed, logEventRetention }, null)
 }
 
 /** As if other servers used the database too: more is to be done then. */

@@ -3,6 +3,7 @@ import { type Duration, MINUTE, SECOND } from '../../lib/time.ts'
 import type { Feed } from '../feed.ts'
 import type { Operations } from '../jobs/operations.ts'
 import type { Leadership } from '../leadership/leadership.ts'
+import type { LogEventRetention } from '../log-events/retention.ts'
 import type { Ports } from '../ports.ts'
 import { Chore } from './chore.ts'
 
@@ -29,7 +30,12 @@ export class Maintenance extends Service {
 
   constructor(
     ports: Ports,
-    parts: { readonly leadership: Leadership; readonly operations: Operations; readonly feed: Feed },
+    parts: {
+      readonly leadership: Leadership
+      readonly operations: Operations
+      readonly feed: Feed
+      readonly logEventRetention: LogEventRetention
+    },
     retention: Duration | null,
   ) {
     super()
@@ -39,7 +45,11 @@ export class Maintenance extends Service {
     this.#retention = retention
     const { shared } = ports.storage.capabilities
     const operate = new Chore(ports, 'operations', OPERATE_EVERY[shared ? 'shared' : 'alone'], () => this.#operate())
-    this.#chores = [new Chore(ports, 'prune', PRUNE_EVERY, () => this.#prune()), operate]
+    this.#chores = [
+      new Chore(ports, 'prune', PRUNE_EVERY, () => this.#prune()),
+      new Chore(ports, 'prune log events', PRUNE_EVERY, () => parts.logEventRetention.prune()),
+      operate,
+    ]
     parts.operations.onStarted(() => operate.now())
     parts.leadership.subscribe({ onTerm: () => this.#begin(), onTermEnd: () => this.#end() })
   }

@@ -65,6 +65,10 @@ const TAGS = [
   { name: 'operations', description: 'Act on all jobs that match a filter.' },
   { name: 'keys', description: 'API keys.' },
   { name: 'watching', description: 'Figures, what needs a look, live updates.' },
+  {
+    name: 'log events',
+    description: 'Store events that other systems log, and read them; for clients of the logging application.',
+  },
   { name: 'health', description: 'Whether the server lives and works.' },
 ]
 

@@ -29,6 +29,7 @@ test('without any source every setting has its default', async (t) => {
       authorizationKey: null,
       apiToken: null,
       disabled: false,
+      publicApis: [],
       oidcIssuer: null,
       oidcAudience: null,
       oidcRolesClaim: null,
@@ -38,6 +39,7 @@ test('without any source every setting has its default', async (t) => {
     logging: { level: 'info', format: 'auto' },
     jobs: { retentionDays: null },
     capture: { leaseSeconds: 900 },
+    logEvents: { retentionDays: null },
     handlers: { directory: null, isolation: 'inline', concurrency: null },
   })
   assert.deepEqual(Object.keys(origins), settingKeys)
@@ -239,6 +241,7 @@ test('every setting can be given in every source that may hold it', async (t) =>
     'security.authorizationKey': 'long enough',
     'security.apiToken': 'long enough too',
     'security.disabled': true,
+    'security.publicApis': ['log-events'],
     'security.oidcIssuer': 'https://iam.example/realms/a/',
     'security.oidcAudience': 'octoflow',
     'security.oidcRolesClaim': 'a.b',
@@ -248,6 +251,7 @@ test('every setting can be given in every source that may hold it', async (t) =>
     'logging.format': 'json',
     'jobs.retentionDays': 1.5,
     'capture.leaseSeconds': 60,
+    'logEvents.retentionDays': 30,
     'handlers.directory': 'h',
     'handlers.isolation': 'thread',
     'handlers.concurrency': 3,

@@ -40,6 +40,8 @@ describe('names of variables', () => {
       TOKEN_URL: 'https://iam.example',
       AUTH_URL: 'https://iam.example',
       LOGGING_LEVEL: 'ERROR',
+      PUBLIC_APIS: 'log-events',
+      LOG_EVENTS_RETENTION_DAYS: '30',
       HANDLERS_PATH: 'h',
     }
     // The certificate and its key must be there, which load.test.ts sees to.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isOctoflowError } from '../../../src/errors/octoflow-error.ts'
-import { NamePaging, Paging } from '../../../src/http/apis/native/cursor.ts'
+import { NamePaging, Paging } from '../../../src/http/cursor.ts'
 
 const refused = (error: unknown): boolean => isOctoflowError(error, 'invalid_cursor')
 

@@ -13,7 +13,7 @@ const layer = (
   ] as const
 ).map(([key, raw]) => ({ key, name: key, source: 'the test', raw }))
 
-const OPTIONS = { bodyLimit: 1_000, trustProxy: false, corsOrigins: [], tls: null, oauth: null } as const
+const OPTIONS = { bodyLimit: 1_000, trustProxy: false, corsOrigins: [], tls: null, publicApis: [], oauth: null } as const
 
 /** A call of each kind: the key is looked up, read, written, with an idempotency key, waited for. */
 const CALLS = [

@@ -3,20 +3,13 @@ import type { StreamJob } from '@octoflow/protocol'
 import type { Feed, FeedEvent } from '../../../core/feed.ts'
 import type { CancelTimer, Clock } from '../../../lib/clock.ts'
 import { SECOND, toIso } from '../../../lib/time.ts'
-import type { QueueScope } from '../../../model/access.ts'
+import type { Watcher } from '../../watcher.ts'
 
 /** A comment now and then keeps proxies from closing a silent connection, and finds out whether it still stands. */
 const BEAT_EVERY = 15 * SECOND
 
 /** What may lie unsent for a client that reads too slowly; beyond that it is told later what it missed. */
 const UNSENT_AT_MOST = 256 * 1024
-
-/** Whom a stream is for. */
-export interface Watcher {
-  readonly scope: QueueScope
-  /** Whether its credential would still let it in. */
-  mayStay(): Promise<boolean>
-}
 
 /** One client's Server-Sent Events, https://html.spec.whatwg.org/multipage/server-sent-events.html */
 export class EventStream {

@@ -1,13 +1,13 @@
 import * as wire from '@octoflow/protocol'
 import { type Static, Type } from '@octoflow/protocol'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { pageOf } from '../../../core/paging.ts'
 import { SECOND, seconds, toIso } from '../../../lib/time.ts'
 import type { HttpContext } from '../../context.ts'
-import { credential } from '../../plugins/authentication.ts'
+import { NamePaging } from '../../cursor.ts'
 import { misfit } from '../../validation.ts'
-import { NamePaging } from './cursor.ts'
-import { EventStream, type Watcher } from './event-stream.ts'
+import { watcherOf } from '../../watcher.ts'
+import { EventStream } from './event-stream.ts'
 import { problems } from './problems.ts'
 import { readList } from './read.ts'
 import { toAttention, toSums } from './wire.ts'
@@ -90,25 +90,18 @@ export async function watchingRoutes(app: FastifyInstance, { context }: { contex
     (request, reply) => {
       reply.hijack()
       const lastId = request.headers['last-event-id']
-      const stream = new EventStream(reply.raw, feed, watcher(request), ports.clock, typeof lastId === 'string' ? lastId : null)
+      const stream = new EventStream(
+        reply.raw,
+        feed,
+        watcherOf(request, authenticator),
+        ports.clock,
+        typeof lastId === 'string' ? lastId : null,
+      )
       streams.add(stream)
       stream.onClose(() => streams.delete(stream))
       stream.open()
     },
   )
-
-  const watcher = (request: FastifyRequest): Watcher => ({
-    scope: request.principal.queues,
-    async mayStay() {
-      try {
-        return (await authenticator.authenticate(credential(request))) !== null
-      } catch (error) {
-        // Where it cannot be told, as while the database is away, the next beat tells.
-        request.log.warn({ err: error }, 'whether a stream may go on could not be checked')
-        return true
-      }
-    },
-  })
 
   const streams = new Set<EventStream>()
   const closeStreams = (): void => {

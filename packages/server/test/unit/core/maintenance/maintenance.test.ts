@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Feed } from '../../../../src/core/feed.ts'
 import { Operations } from '../../../../src/core/jobs/operations.ts'
 import { Leadership } from '../../../../src/core/leadership/leadership.ts'
+import { LogEventRetention } from '../../../../src/core/log-events/retention.ts'
 import { Maintenance } from '../../../../src/core/maintenance/maintenance.ts'
 import type { Ports } from '../../../../src/core/ports.ts'
 import { type Duration, HOUR, MINUTE, SECOND } from '../../../../src/lib/time.ts'
@@ -14,7 +15,13 @@ import { idle } from '../manual-clock.ts'
 async function maintain(core: Core, ports: Ports = core.ports, retention: Duration | null = null) {
   const operations = new Operations(ports)
   const leadership = await core.run(new Leadership(ports, 'a'))
-  const maintenance = await core.run(new Maintenance(ports, { leadership, operations, feed: new Feed(ports) }, retention))
+  const maintenance = await core.run(
+    new Maintenance(
+      ports,
+      { leadership, operations, feed: new Feed(ports), logEventRetention: new LogEventRetention(ports, new Map(), retention) },
+      retention,
+    ),
+  )
   return { operations, leadership, maintenance }
 }
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
-import { OctoflowError } from '../../../errors/octoflow-error.ts'
-import type { Page, PageRequest } from '../../../storage/contract/page.ts'
+import { OctoflowError } from '../errors/octoflow-error.ts'
+import type { Page, PageRequest } from '../storage/contract/page.ts'
 
 interface PageParams {
   readonly limit?: number | undefined

@@ -86,7 +86,9 @@ export const RequestList = Type.Object({ items: Type.Array(CapturedRequest), nex
 export const RequestListQuery = Type.Object(
   {
     queue: Type.Optional(NamesQuery),
-    source: Type.Optional(Type.String({ description: 'What it came in by: `capture` or `api`.' })),
+    source: Type.Optional(
+      Type.String({ description: 'What it came in by: `capture`, `api`, or `event` for rules on log events.' }),
+    ),
     createdFrom: Type.Optional(Type.String({ description: 'ISO 8601, inclusive.' })),
     createdTo: Type.Optional(Type.String({ description: 'ISO 8601, exclusive.' })),
     text: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Text that the body contains.' })),

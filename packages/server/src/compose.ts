@@ -20,6 +20,7 @@ import { Queues } from './core/jobs/queues.ts'
 import { Leadership } from './core/leadership/leadership.ts'
 import { LogEvents } from './core/log-events/log-events.ts'
 import { LogEventRetention } from './core/log-events/retention.ts'
+import { EventRules } from './core/log-events/rules.ts'
 import { LogEventTail } from './core/log-events/tail.ts'
 import { ClockWatch } from './core/maintenance/clock-watch.ts'
 import { Maintenance } from './core/maintenance/maintenance.ts'
@@ -94,6 +95,7 @@ export async function compose(
     toRetention(config.jobs.retentionDays),
   )
   const rescue = new Rescue(ports, feed)
+  const eventRules = new EventRules(ports, { tail: logEventTail, intake, leadership }, config.logEvents.rules)
   const clockWatch = new ClockWatch(ports, clock, leadership)
   const attention = new Attention(ports, queues, {
     clockStep: () => clockWatch.lastStep,
@@ -135,7 +137,7 @@ export async function compose(
     [clockWatch],
     [roster, authenticator, logEventTail],
     inRole('maintenance', leadership),
-    inRole('maintenance', maintenance, rescue),
+    inRole('maintenance', maintenance, rescue, eventRules),
     [dispatcher, ...inRole('api', http)],
     inRole('worker', handlers),
   ]

@@ -42,6 +42,7 @@ const STARTING: readonly ErrorCode[] = [
   'storage_read_only',
   'address_in_use',
   'address_unusable',
+  'event_types_invalid',
   'handler_invalid',
 ]
 

@@ -1,6 +1,6 @@
 import type * as Yaml from 'yaml'
 import type { Document, ErrorCode, ParsedNode, YAMLMap } from 'yaml'
-import { isSettingKey, type SettingKey, settingFor, settingKeys, settings } from './settings.ts'
+import { isSettingKey, keysInFile, type SettingKey, settingFor, settingKeys, settings } from './settings.ts'
 import type { Given, Reading } from './settle.ts'
 import { didYouMean, nameOnly, suggest } from './suggest.ts'
 import { describeFailure, isMissing, readTextFile } from './text-file.ts'
@@ -71,11 +71,13 @@ class Walk {
   }
 
   #readPair(name: string, key: ParsedNode, value: ParsedNode | null): void {
-    if (isSettingKey(name)) this.#readSetting(name, key, value)
+    const top = keysInFile.get(name)
+    if (top !== undefined) this.#readSetting(top, key, value)
+    else if (isSettingKey(name)) this.#readSetting(name, key, value)
     else if (Object.hasOwn(settings, name)) this.#readGroup(value, `${name}.`, name)
     else {
       const kind = this.#isMap(value) && !name.includes('.') ? 'section' : 'setting'
-      const names = kind === 'section' ? Object.keys(settings) : settingKeys
+      const names = kind === 'section' ? Object.keys(settings) : [...settingKeys, ...keysInFile.keys()]
       const shown = nameOnly(name)
       this.#complain(key, `${shown} is not a ${kind}.${didYouMean(suggest(shown, names, '.'))}`)
     }

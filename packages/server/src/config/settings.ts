@@ -1,4 +1,5 @@
 import { databaseUrl } from './database-url.ts'
+import { eventRules } from './event-rules.ts'
 import { host, origins, trustProxy, webUrl } from './network-types.ts'
 import { boolean, byteSize, integer, number, oneOf, path, port, secret, someOf, text, type ValueType } from './value-types.ts'
 
@@ -14,6 +15,8 @@ export interface Setting<Value = unknown> {
   /** Environment variables beside the setting's own one, which is made from its key. */
   readonly env?: readonly string[]
   readonly flag?: string
+  /** What `octoflow.yml` calls it at its top, beside the setting's own key. */
+  readonly nameInFile?: string
   /** Why it cannot stand in `octoflow.yml`, in words that follow "since". */
   readonly notInFile?: string
   /** Meaning and unit, in whole sentences. */
@@ -220,6 +223,14 @@ export const settings = {
       description:
         'How long log events are kept, reckoned from their timestamp, where `maps/event-types.json` says nothing of their type.',
     }),
+    rules: setting({
+      type: eventRules,
+      default: [],
+      nameInFile: 'on_event',
+      description:
+        'Rules that start a job for each log event that matches, with the event as payload. `match` names `type` and fields, `queue` ' +
+        'where the job goes; with a `concurrencyKey`, the name of a field, jobs of events with the same value run in order.',
+    }),
   },
   handlers: {
     directory: setting({
@@ -263,6 +274,14 @@ export const settingsByKey: ReadonlyMap<string, Setting> = new Map(
 export const settingKeys = [...settingsByKey.keys()] as readonly SettingKey[]
 
 export const settingFor = (key: SettingKey): Setting => settingsByKey.get(key)!
+
+/** The settings that a file names at its top. */
+export const keysInFile: ReadonlyMap<string, SettingKey> = new Map(
+  settingKeys.flatMap((key) => {
+    const { nameInFile } = settingsByKey.get(key)!
+    return nameInFile === undefined ? [] : [[nameInFile, key] as const]
+  }),
+)
 
 export const isSettingKey = (key: string): key is SettingKey => settingsByKey.has(key)
 

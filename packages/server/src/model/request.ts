@@ -6,6 +6,8 @@ export const RequestSource = {
   capture: 'capture',
   /** `POST /api/v1/jobs`. */
   api: 'api',
+  /** A log event that a rule of `on_event` matched. */
+  event: 'event',
 } as const
 export type RequestSource = (typeof RequestSource)[keyof typeof RequestSource]
 

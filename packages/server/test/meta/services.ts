@@ -8,6 +8,7 @@ import { Dispatcher } from '../../src/core/engine/dispatcher.ts'
 import { Roster } from '../../src/core/engine/roster.ts'
 import { Leadership } from '../../src/core/leadership/leadership.ts'
 import { LogEventRetention } from '../../src/core/log-events/retention.ts'
+import { EventRules } from '../../src/core/log-events/rules.ts'
 import { LogEventTail } from '../../src/core/log-events/tail.ts'
 import { ClockWatch } from '../../src/core/maintenance/clock-watch.ts'
 import { Maintenance } from '../../src/core/maintenance/maintenance.ts'
@@ -63,6 +64,7 @@ export const services: Readonly<Record<string, (parts: Parts) => Service>> = {
     new Authenticator(ports, context.keys, { staticKeys: [], verifier: null, disabled: false }),
   ClockWatch: ({ ports, clock }) => new ClockWatch(ports, clock, new Leadership(ports, 'this server')),
   Dispatcher: ({ ports }) => new Dispatcher(asShared(ports)),
+  EventRules: ({ ports, context }) => eventRules(ports, context),
   HandlerHost: ({ handlers }) => handlers,
   HttpServer: ({ http }) => http,
   Leadership: ({ ports }) => new Leadership(asShared(ports), 'this server'),
@@ -78,6 +80,16 @@ function maintenance(ports: Ports, { operations, feed }: HttpContext): Maintenan
   void leadership.start()
   const logEventRetention = new LogEventRetention(ports, new Map(), null)
   return new Maintenance(ports, { leadership, operations, feed, logEventRetention }, null)
+}
+
+function eventRules(ports: Ports, { intake, logEventTail: tail }: HttpContext): EventRules {
+  const leadership = new Leadership(ports, 'this server')
+  void leadership.start()
+  const rule = { type: null, fields: {}, queue: 'q', concurrencyKey: null, priority: null, maxAttempts: null }
+  return new EventRules(ports, { tail, intake, leadership }, [
+    { ...rule, name: 'a' },
+    { ...rule, name: 'b' },
+  ])
 }
 
 /** As if other servers used the database too: more is to be done then. */

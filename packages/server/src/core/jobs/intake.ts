@@ -80,6 +80,13 @@ export class Intake {
     return incoming.map((_, index) => refused.get(index) ?? orMismatch(submitted[next++]!))
   }
 
+  /** Accepts what the server itself brings, in this order; what comes again under its key is let pass. */
+  async acceptInOrder(items: readonly { readonly incoming: Incoming; readonly key: string }[]): Promise<void> {
+    const now = this.#ports.clock.now()
+    const requests = items.map(({ incoming, key }) => toNew(incoming, { key, fingerprint: null }, now))
+    this.#publish(requests, await this.#ports.storage.requests.submit({ now, items: requests }))
+  }
+
   /** Keeps the key of a batch for as long as those of its items. A repetition is served by these. */
   async #reserve(idempotency: BatchKey, now: Instant): Promise<void> {
     const { kind } = await this.#ports.storage.idempotency.begin({

@@ -39,7 +39,7 @@ test('without any source every setting has its default', async (t) => {
     logging: { level: 'info', format: 'auto' },
     jobs: { retentionDays: null },
     capture: { leaseSeconds: 900 },
-    logEvents: { retentionDays: null },
+    logEvents: { retentionDays: null, rules: [] },
     handlers: { directory: null, isolation: 'inline', concurrency: null },
   })
   assert.deepEqual(Object.keys(origins), settingKeys)
@@ -252,6 +252,7 @@ test('every setting can be given in every source that may hold it', async (t) =>
     'jobs.retentionDays': 1.5,
     'capture.leaseSeconds': 60,
     'logEvents.retentionDays': 30,
+    'logEvents.rules': '[{"name":"a","match":{"type":"user"},"queue":"q"}]',
     'handlers.directory': 'h',
     'handlers.isolation': 'thread',
     'handlers.concurrency': 3,

@@ -27,6 +27,7 @@ test('The commands of the guide work in the order they stand there.', async (t) 
   assert.match(stdout, /customer=42/)
   assert.match(stdout, /No worker has asked the queue "emails"/)
   assert.match(stdout, /\nexit code 1\n/)
+  assert.match(stdout, /\n2,500 events stored\.\n250\n/)
   assert.match(stdout, /\n5,000 jobs submitted to greet\.\n0 jobs submitted to greet, 5,000 lines submitted before\.\n/)
   assert.equal(((await client.get('/api/v1/queues/orders')).json as { counts: { pending: number } }).counts.pending, 1)
 })
@@ -36,7 +37,7 @@ test('The guide has every command and every exit code.', async (t) => {
   const names = [...stdout.matchAll(/^ {2}([a-z]+) {2,}/gm)].map(([, name]) => name!)
   assert.ok(names.length >= 13)
   for (const name of names.filter((name) => name !== 'help')) assert.match(GUIDE, new RegExp(`^\\| \`${name}\\b`, 'm'), name)
-  for (const group of ['jobs', 'queues', 'dead', 'operations', 'workers', 'keys']) {
+  for (const group of ['jobs', 'queues', 'dead', 'operations', 'events', 'workers', 'keys']) {
     const { stdout: help } = await runOctoflow(t, [group, '--help'])
     const rows = GUIDE.split('\n')
       .filter((line) => line.startsWith(`| \`${group} `))

@@ -22,6 +22,7 @@ const PATH = `${join(ROOT, 'node_modules/.bin')}:${dirname(process.execPath)}:${
 
 const DRUMPLER = 'docs/guides/moving-from-drumpler.md'
 const OPERATING = 'docs/guides/operating.md'
+const LOG_EVENTS = 'docs/guides/log-events.md'
 
 /** The blocks of a page that are in a language, without their fences. */
 function blocks(page: string, language: string): readonly string[] {
@@ -175,4 +176,31 @@ test('The commands of the operating guide work as they stand there, and the back
   assert.equal((jobs.json as { readonly items: readonly unknown[] }).items.length, 12)
   const queue = (await new Client(server.url).get('/api/v1/queues/webhooks')).json as { readonly retentionDays: number }
   assert.equal(queue.retentionDays, 30)
+})
+
+test('The calls, types and rules of the guide to log events work as they stand there.', async (t) => {
+  const [post, read, move, ...moreScripts] = blocks(LOG_EVENTS, 'sh')
+  const [types, ...moreTypes] = blocks(LOG_EVENTS, 'json')
+  const [config, ...moreConfigs] = blocks(LOG_EVENTS, 'yaml')
+  assert.deepEqual([...moreScripts, ...moreTypes, ...moreConfigs], [], 'blocks that this test does not know')
+  const app = temporaryDirectory(t)
+  mkdirSync(join(app, 'maps'))
+  writeFileSync(join(app, 'maps/event-types.json'), types!)
+  const { server, client } = await startOctoflow(t, { flags: ['--app', app], config: config! })
+  const env = { OCTOFLOW_URL: server.url, OCTOFLOW_KEY: KEY }
+  const stored = await shell(post!, env, app)
+  assert.deepEqual(JSON.parse(stored.stdout), [
+    { event_id: 'u_001', success: true, error: '' },
+    { event_id: 's_123', success: true, error: '' },
+  ])
+  const { stdout } = await shell(read!, env, app)
+  assert.match(stdout, /"total":1,.*"event_id":"s_123"/s)
+  assert.match(readFileSync(join(app, 'events.csv'), 'utf8'), /u_001,user/)
+  assert.match((await shell(move!, env, app)).stdout, /0 events stored, 2 stored before\./)
+
+  const { example } = (JSON.parse(types!) as { payment: { example: object } }).payment
+  const payment = { type: 'payment', timestamp: '2023-10-01T13:45:00Z', event_id: 'p_1', event: example }
+  assert.equal((await client.post('/v1/events', { json: [payment] })).status, 200)
+  const started = async () => (await client.get('/api/v1/jobs')).text.includes('"queue":"refunds"')
+  await until(started, { what: 'the rule has started a job' })
 })

@@ -62,6 +62,12 @@ const COMMANDS: readonly Entry[] = [
   },
   {
     group: 'Use:',
+    name: 'events',
+    summary: 'import, export and follow log events',
+    load: async () => (await import('./events/index.ts')).eventsCommand,
+  },
+  {
+    group: 'Use:',
     name: 'workers',
     summary: 'see who works, and drain workers',
     load: async () => (await import('./workers/index.ts')).workersCommand,

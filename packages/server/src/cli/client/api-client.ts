@@ -15,7 +15,13 @@ export interface Answer<Value> {
 
 export type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>
 
+/** The log events API, whose paths begin with another root and whose answers may be lists. */
+export const LOG_EVENTS = '/v1/events'
+const NATIVE = '/api/v1'
+
 interface Call {
+  /** The API that the path belongs to; the native one if it is left out. */
+  readonly root?: string | undefined
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   readonly path: string
   /** JSON text. */
@@ -31,7 +37,7 @@ const WHO = '/me'
 
 const USER_AGENT = `octoflow-cli/${VERSION}`
 
-/** Speaks the native API. */
+/** Speaks the native API, and that of log events. */
 export class ApiClient {
   readonly address: ServerAddress
   readonly #signal: AbortSignal
@@ -57,7 +63,7 @@ export class ApiClient {
     return this.call({ method: 'DELETE', path })
   }
 
-  /** @param call.path below `/api/v1`. */
+  /** @param call.path below the root. */
   async call<Value>(call: Call): Promise<Answer<Value>> {
     const timeout = AbortSignal.timeout(ANSWER_WITHIN_MS)
     const response = await this.#send(call, AbortSignal.any([this.#signal, timeout]))
@@ -69,7 +75,7 @@ export class ApiClient {
     }
     if (!response.ok) throw await this.#refused(response.status, text, call)
     if (text === '') return { status: response.status, text: 'null', value: null as Value }
-    const value = objectIn(text)
+    const value = valueIn(text, call.root)
     if (value === null) throw misdirected(this.address, response.status)
     return { status: response.status, text, value: value as Value }
   }
@@ -86,19 +92,31 @@ export class ApiClient {
    * @param lastId the last event that was seen, so that the server sends what was missed since.
    * @returns once the server has begun to answer; what happens from then on is told.
    */
-  async stream(lastId: string | null, signal: AbortSignal): Promise<AsyncIterable<ServerEvent>> {
+  async stream(
+    lastId: string | null,
+    signal: AbortSignal,
+    where: Pick<Call, 'root' | 'path'> = { path: '/stream' },
+  ): Promise<AsyncIterable<ServerEvent>> {
     const headers = { accept: 'text/event-stream', ...(lastId !== null && { 'last-event-id': lastId }) }
-    const response = await this.#send({ method: 'GET', path: '/stream', headers }, AbortSignal.any([this.#signal, signal]))
-    if (!response.ok) throw refused(this.address, response.status, await response.text())
+    const response = await this.#send({ method: 'GET', headers, ...where }, AbortSignal.any([this.#signal, signal]))
+    if (!response.ok) throw refused(this.address, response.status, await response.text(), where.root !== undefined)
     const type = response.headers.get('content-type') ?? ''
     if (response.body === null || !type.startsWith('text/event-stream')) throw misdirected(this.address, response.status)
     return readEventStream(response.body)
   }
 
-  async #send({ method, path, body, headers }: Call, signal: AbortSignal): Promise<Response> {
+  /** An answer that is read bit by bit, however long it is. */
+  async open(where: Pick<Call, 'root' | 'path'>): Promise<ReadableStream<Uint8Array>> {
+    const response = await this.#send({ method: 'GET', ...where }, this.#signal)
+    if (!response.ok) throw refused(this.address, response.status, await response.text(), where.root !== undefined)
+    if (response.body === null) throw misdirected(this.address, response.status)
+    return response.body
+  }
+
+  async #send({ method, root = NATIVE, path, body, headers }: Call, signal: AbortSignal): Promise<Response> {
     const { url, key } = this.address
     try {
-      return await fetch(`${url}/api/v1${path}`, {
+      return await fetch(`${url}${root}${path}`, {
         method,
         headers: {
           'user-agent': USER_AGENT,
@@ -114,8 +132,8 @@ export class ApiClient {
     }
   }
 
-  async #refused(status: number, text: string, { path }: Call): Promise<CommandError> {
-    const error = refused(this.address, status, text)
+  async #refused(status: number, text: string, { path, root }: Call): Promise<CommandError> {
+    const error = refused(this.address, status, text, root !== undefined)
     const unserved = error.code === 'not_found' || error.code === 'method_not_allowed'
     return unserved && path !== WHO ? this.explain(error) : error
   }
@@ -142,17 +160,17 @@ export async function connect(session: Session, options: ServerOptions): Promise
   return client
 }
 
-/** @returns `null` for what is no JSON object, as every answer is. */
-function objectIn(text: string): object | null {
+/** @returns `null` for what is no JSON object, as every answer of the native API is, or list of them. */
+function valueIn(text: string, root: Call['root']): object | null {
   try {
     const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && !Array.isArray(value) ? value : null
+    return typeof value === 'object' && (root !== undefined || !Array.isArray(value)) ? value : null
   } catch {
     return null
   }
 }
 
-function withQuery(path: string, query: Query): string {
+export function withQuery(path: string, query: Query): string {
   const params = new URLSearchParams()
   for (const [name, value = []] of Object.entries(query))
     for (const one of typeof value === 'object' ? value : [value]) params.append(name, String(one))

@@ -15,9 +15,9 @@ export class RefusedError extends CommandError {
   }
 }
 
-/** What an answer that is no success means. */
-export function refused(address: ServerAddress, status: number, text: string): CommandError {
-  const problem = problemIn(text)
+/** What an answer that is no success means. @param hasDetail whether the API says so as `{"detail": …}`. */
+export function refused(address: ServerAddress, status: number, text: string, hasDetail = false): CommandError {
+  const problem = hasDetail ? detailIn(text, status) : problemIn(text)
   if (problem === null) return misdirected(address, status)
   const { code, detail, hint } = problem
   if (code !== 'unauthorized') return new RefusedError(status, code, detail, HINTS[code] ?? hint)
@@ -43,6 +43,12 @@ const HINTS: { readonly [Code in ErrorCode]?: string } & Readonly<Record<string,
   key_not_found: '`octoflow keys list` lists them.',
   job_finished: 'A finished job keeps its outcome; `octoflow jobs retry` runs it again.',
 }
+
+/** An error of the connection, or of a server that is starting or stopping. */
+export const isPassing = (error: unknown): boolean =>
+  error instanceof RefusedError
+    ? error.status >= 500
+    : !(error instanceof CommandError) || error.exitCode === ExitCode.unreachable
 
 /** How proxies say that what lies behind them does not answer. */
 const OF_PROXIES: readonly number[] = [502, 503, 504]
@@ -110,8 +116,30 @@ function innermost(error: unknown): { readonly code: string; readonly message: s
   return { code: typeof code === 'string' ? code : (name ?? ''), message: message ?? String(inner) }
 }
 
+type Refusal = Pick<Problem, 'code' | 'detail' | 'hint'>
+
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'not_found',
+  413: 'body_too_large',
+  503: 'storage_unavailable',
+}
+
+/** What the log events API says is wrong. */
+function detailIn(text: string, status: number): Refusal | null {
+  try {
+    const { detail } = JSON.parse(text) as { readonly detail?: string | readonly string[] }
+    return detail === undefined
+      ? null
+      : { code: CODES[status] ?? 'invalid_query', detail: [detail].flat().join('; '), hint: '' }
+  } catch {
+    return null
+  }
+}
+
 /** @returns `null` for what is not an Octoflow server's error. */
-function problemIn(text: string): Problem | null {
+function problemIn(text: string): Refusal | null {
   try {
     const value = JSON.parse(text) as Partial<Problem> | null
     return typeof value?.code === 'string' && typeof value.detail === 'string' ? ({ hint: '', ...value } as Problem) : null

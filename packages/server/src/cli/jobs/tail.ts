@@ -2,11 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { JobState, StreamJob } from '@octoflow/protocol'
 import type { Command } from 'commander'
 import { type ApiClient, connect } from '../client/api-client.ts'
-import { RefusedError } from '../client/api-errors.ts'
+import { isPassing } from '../client/api-errors.ts'
 import type { ServerOptions } from '../client/find-server.ts'
 import type { ServerEvent } from '../client/server-events.ts'
-import { CommandError } from '../command-error.ts'
-import { ExitCode } from '../exit-code.ts'
 import { addExamples, addServerOptions, type JsonOption } from '../options.ts'
 import { timeOfDay } from '../output/format.ts'
 import { oneLine } from '../output/text.ts'
@@ -100,9 +98,3 @@ class Follower {
     out.line(`${out.paint('dim', timeOfDay(at))}  ${String(id).padStart(6)}  ${shown}  ${oneLine(queue)}`)
   }
 }
-
-/** An error of the connection, or of a server that is starting or stopping. */
-const isPassing = (error: unknown): boolean =>
-  error instanceof RefusedError
-    ? error.status >= 500
-    : !(error instanceof CommandError) || error.exitCode === ExitCode.unreachable

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { styleText } from 'node:util'
 
@@ -27,6 +28,11 @@ export class Screen {
 
   write(text: string): void {
     this.#stream.write(text)
+  }
+
+  /** Resolves when there is room for more. */
+  async written(text: string): Promise<void> {
+    if (!this.#stream.write(text) && !this.#stream.destroyed) await once(this.#stream, 'drain')
   }
 
   line(text = ''): void {

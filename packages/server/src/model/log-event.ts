@@ -29,7 +29,7 @@ export interface LogEventFilter {
   readonly fields?: LogEventFields | undefined
 }
 
-export function matches({ type, since, until, fields }: LogEventFilter, event: LogEvent): boolean {
+export function matches({ type, since, until, fields }: LogEventFilter, event: Omit<LogEvent, 'id' | 'document'>): boolean {
   if (type !== undefined && event.type !== type) return false
   if (since !== undefined && event.at < since) return false
   if (until !== undefined && event.at >= until) return false

@@ -6,6 +6,7 @@ import { PostgresIdempotency } from './idempotency.ts'
 import { PostgresJobs } from './jobs.ts'
 import { PostgresLeader } from './leader.ts'
 import { PostgresLeases } from './leases.ts'
+import { PostgresLogEvents } from './log-events.ts'
 import { PostgresMigrations } from './migrations.ts'
 import { PostgresOperations } from './operations.ts'
 import { PostgresQueues } from './queues.ts'
@@ -65,9 +66,11 @@ export function openPostgres({ url, applicationName = 'octoflow', onError }: Pos
     access: new PostgresAccess(db, writer),
     idempotency: new PostgresIdempotency(writer),
     leader: new PostgresLeader(writer),
+    logEvents: new PostgresLogEvents(db, writer),
     transfer: new PostgresTransfer(db, writer),
     upkeep: new PostgresUpkeep(db, writer),
     onReady: (listener) => signals.subscribe(listener),
+    onLogEvents: (listener) => signals.subscribeToLogEvents(listener),
     close: () => (closed ??= close()),
   }
 }

@@ -2,14 +2,17 @@ import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Instant } from '../../../lib/time.ts'
 import type { Job } from '../../../model/job.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
-import type { Operation, OperationAction, OperationState } from '../../../model/operation.ts'
+import type { LogEventFilter } from '../../../model/log-event.ts'
+import type { JobAction, Operation, OperationAction, OperationState } from '../../../model/operation.ts'
 import type { OperationStore } from '../../contract/operations.ts'
 import type { Page } from '../../contract/page.ts'
 import type { MovedJob } from '../../contract/storage.ts'
+import { outlineLogEvents } from '../../sql/log-event-listing.ts'
 import { pageOf, pageQuery } from '../../sql/paging.ts'
 import { stateOf } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
 import { cancelJob, listJobs, retryJobs } from './jobs.ts'
+import { PostgresLogEventReader } from './log-event-ranges.ts'
 import type { Transaction } from './transaction.ts'
 import { array } from './values.ts'
 import type { Writer } from './writer.ts'
@@ -72,13 +75,28 @@ async function lock(transaction: Transaction, id: number): Promise<OperationReco
   return record
 }
 
+type Step = { readonly operation: Operation; readonly moved: readonly MovedJob[] }
+
 async function advance(
   transaction: Transaction,
-  [id, action, filterText, , position, upto]: OperationRecord,
+  record: OperationRecord,
   limit: number,
   note: string,
   now: Instant,
-): Promise<{ readonly operation: Operation; readonly moved: readonly MovedJob[] }> {
+): Promise<Step> {
+  const [, action] = record
+  if (action === 'delete_log_events') return { operation: await advanceLogEvents(transaction, record, limit, now), moved: [] }
+  return advanceJobs(transaction, action, record, limit, note, now)
+}
+
+async function advanceJobs(
+  transaction: Transaction,
+  action: JobAction,
+  [id, , filterText, , position, , upto]: OperationRecord,
+  limit: number,
+  note: string,
+  now: Instant,
+): Promise<Step> {
   const filter = JSON.parse(filterText) as JobFilter
   // Jobs change their place in the lists as they are acted on, but never their id: the way through is by id.
   const page = await listJobs(transaction, filter, { order: 'asc', after: position, limit })
@@ -88,7 +106,7 @@ async function advance(
   const last = jobs.at(-1)?.id ?? position
   const next = page.next === null ? last : Math.max(last, page.next)
   const skipped = jobs.length - changed.length
-  const [advanced] = await transaction.rows<OperationRecord>(ADVANCE, id, next, jobs.length, changed.length, skipped)
+  const [advanced] = await transaction.rows<OperationRecord>(ADVANCE, id, next, 0, jobs.length, changed.length, skipped)
   const done = page.next === null || page.next >= upto
   const [finished] = done ? await transaction.rows<OperationRecord>(FINISH, id, 'completed', now) : [advanced]
   const moved = changed.flatMap(({ id: jobId, queue, state: before }) => {
@@ -99,10 +117,29 @@ async function advance(
   return { operation: toOperation(finished!), moved }
 }
 
+/** Goes through the events in order of time, of which none changes its place. */
+async function advanceLogEvents(
+  transaction: Transaction,
+  [id, , filterText, , position, sequence, upto, examined]: OperationRecord,
+  limit: number,
+  now: Instant,
+): Promise<Operation> {
+  const filter = JSON.parse(filterText) as LogEventFilter
+  const after = examined === 0 && sequence === 0 ? 0 : { at: position, sequence }
+  const page = await outlineLogEvents(new PostgresLogEventReader(transaction), { filter, order: 'asc', after, limit })
+  const concerned = page.outlines.map((outline) => outline.sequence).filter((found) => found <= upto)
+  const deleted = await transaction.logEvents.remove(concerned)
+  const place = page.next ?? { at: position, sequence }
+  const [advanced] = await transaction.rows<OperationRecord>(ADVANCE, id, place.at, place.sequence, deleted, deleted, 0)
+  if (page.next !== null) return toOperation(advanced!)
+  const [finished] = await transaction.rows<OperationRecord>(FINISH, id, 'completed', now)
+  return toOperation(finished!)
+}
+
 /** @returns the jobs that were acted on. */
 async function act(
   transaction: Transaction,
-  action: OperationAction,
+  action: JobAction,
   jobs: readonly Job[],
   note: string,
   now: Instant,
@@ -130,6 +167,7 @@ export type OperationRecord = readonly [
   filter: string,
   state: OperationState,
   position: number,
+  sequence: number,
   upto: number,
   examined: number,
   changed: number,
@@ -140,19 +178,21 @@ export type OperationRecord = readonly [
 ]
 
 export const toOperation = (record: OperationRecord): Operation => {
-  const [id, action, filter, state, , , examined, changed, skipped, createdAt, createdBy, finishedAt] = record
+  const [id, action, filter, state, , , , examined, changed, skipped, createdAt, createdBy, finishedAt] = record
   return { id, action, filter: JSON.parse(filter), state, examined, changed, skipped, createdAt, createdBy, finishedAt }
 }
 
 export const OPERATION_COLUMNS =
-  'id, action, filter, state, position, upto, examined, changed, skipped, created_at, created_by, finished_at'
+  'id, action, filter, state, position, sequence, upto, examined, changed, skipped, created_at, created_by, finished_at'
 
 const SELECT = `SELECT ${OPERATION_COLUMNS} FROM octoflow_operations`
 
 const INSERT = `INSERT INTO octoflow_operations (action, filter, state, position, upto, created_at, created_by)
-  SELECT $1, $2, 'running', 0, CASE WHEN is_called THEN last_value ELSE 0 END, $3, $4 FROM octoflow_ids RETURNING ${OPERATION_COLUMNS}`
+  SELECT $1, $2, 'running', 0, CASE WHEN $1 = 'delete_log_events' THEN (SELECT last_value FROM octoflow_log_event_sequence)
+    WHEN is_called THEN last_value ELSE 0 END, $3, $4 FROM octoflow_ids RETURNING ${OPERATION_COLUMNS}`
 
 const ADVANCE = `UPDATE octoflow_operations
-  SET position = $2, examined = examined + $3, changed = changed + $4, skipped = skipped + $5 WHERE id = $1 RETURNING ${OPERATION_COLUMNS}`
+  SET position = $2, sequence = $3, examined = examined + $4, changed = changed + $5, skipped = skipped + $6
+  WHERE id = $1 RETURNING ${OPERATION_COLUMNS}`
 
 const FINISH = `UPDATE octoflow_operations SET state = $2, finished_at = $3 WHERE id = $1 RETURNING ${OPERATION_COLUMNS}`

@@ -11,6 +11,9 @@ export interface Ready {
   readonly count: number
 }
 
+/** Stands among the names of queues for log events; no queue's name is empty. */
+const LOG_EVENTS = ''
+
 /** Of PostgreSQL's names, in bytes. */
 const LONGEST_NAME = 63
 
@@ -27,7 +30,8 @@ const BACKSTOP_MS = 5_000
 const ANSWER_WITHIN_MS = 5_000
 
 /**
- * Tells which queues are worth claiming from again: those who listen here at once, other servers by NOTIFY.
+ * Tells which queues are worth claiming from again, and that log events may be followed: those who listen here at once, other
+ * servers by NOTIFY.
  *
  * The notification is sent after the commit, by a connection of its own. Sent within the transaction it would be safer by a
  * hair, but PostgreSQL lets only one transaction that notifies commit at a time, disk sync included.
@@ -37,6 +41,7 @@ export class Signals {
   readonly #channel: string
   readonly #onError: (message: string) => void
   readonly #listeners = new Set<ReadyListener>()
+  readonly #logEventListeners = new Set<() => void>()
   readonly #untold = new Set<string>()
   #connection: Connection | null = null
   #opening: Promise<void> | null = null
@@ -59,8 +64,19 @@ export class Signals {
     return () => this.#listeners.delete(listener)
   }
 
-  raise(ready: readonly Ready[]): void {
-    if (ready.length === 0) return
+  /** Listens from the first subscription on. */
+  subscribeToLogEvents(listener: () => void): () => void {
+    this.#logEventListeners.add(listener)
+    this.#listen()
+    return () => this.#logEventListeners.delete(listener)
+  }
+
+  raise(ready: readonly Ready[], logEvents: boolean): void {
+    if (ready.length === 0 && !logEvents) return
+    if (logEvents) {
+      this.#tellHere(LOG_EVENTS, null)
+      this.#untold.add(LOG_EVENTS)
+    }
     for (const { queue, count } of ready) {
       this.#tellHere(queue, count)
       this.#untold.add(queue)
@@ -76,7 +92,8 @@ export class Signals {
   }
 
   #tellHere(queue: string, count: number | null): void {
-    for (const listener of this.#listeners) listener(queue, count)
+    if (queue === LOG_EVENTS) for (const listener of this.#logEventListeners) listener()
+    else for (const listener of this.#listeners) listener(queue, count)
   }
 
   /** One notification at a time; what is raised meanwhile goes with the next. */
@@ -132,8 +149,9 @@ export class Signals {
     this.#after(RECONNECT_MS, () => this.#listen())
   }
 
-  /** Whatever was missed: has everybody look who waits for a queue. */
+  /** Whatever was missed: has everybody look who waits for a queue or for log events. */
   async #backstop(): Promise<void> {
+    this.#tellHere(LOG_EVENTS, null)
     try {
       const connection = this.#connection
       if (connection === null) return

@@ -4,6 +4,7 @@ import type { StatsSums } from '../../contract/stats.ts'
 import type { RecordKind } from '../../contract/transfer.ts'
 import { STATS_COLUMNS } from '../../sql/queue-change.ts'
 import { KEY_COLUMNS, type KeyRecord, toKey } from './access.ts'
+import { LOG_EVENT_COLUMNS, type LogEventRow, toLogEvent } from './log-event-rows.ts'
 import { OPERATION_COLUMNS, type OperationRecord, toOperation } from './operations.ts'
 import { QUEUE_COLUMNS, type QueueRecord, settingsOf } from './queue-rows.ts'
 import { settingsValues } from './queues.ts'
@@ -15,16 +16,17 @@ const counters: RecordTable<'counters'> = {
   table: 'octoflow_probe',
   count: async () => 1,
   async read(from) {
-    const [row] = await from.rows<[number, number, number, number]>(SELECT_COUNTERS)
-    const [nextRequest, lastReceivedAt, nextEvent, nextOperation] = row!
-    return { records: [{ nextRequest, lastReceivedAt, nextEvent, nextOperation }], next: null }
+    const [row] = await from.rows<[number, number, number, number, number]>(SELECT_COUNTERS)
+    const [nextRequest, lastReceivedAt, nextEvent, nextOperation, nextLogEvent] = row!
+    return { records: [{ nextRequest, lastReceivedAt, nextEvent, nextOperation, nextLogEvent }], next: null }
   },
   async insert(transaction, records) {
-    for (const { nextRequest, lastReceivedAt, nextEvent, nextOperation } of records) {
+    for (const { nextRequest, lastReceivedAt, nextEvent, nextOperation, nextLogEvent } of records) {
       transaction.send(SET_COUNTER, 'octoflow_ids', nextRequest)
       transaction.send(SET_COUNTER, 'octoflow_events_id_seq', nextEvent)
       transaction.send(SET_COUNTER, 'octoflow_operations_id_seq', nextOperation)
       transaction.send("SELECT setval('octoflow_clock', $1::bigint)", lastReceivedAt)
+      transaction.send("SELECT setval('octoflow_log_event_sequence', $1::bigint)", nextLogEvent - 1)
     }
   },
 }
@@ -75,13 +77,14 @@ const operations = inRows<'operation', OperationRecord>({
   table: 'octoflow_operations',
   key: ['id'],
   select: (where) => `SELECT ${OPERATION_COLUMNS} FROM octoflow_operations WHERE ${where}`,
-  toRecord: (row) => ({ ...toOperation(row), position: row[4], upto: row[5] }),
+  toRecord: (row) => ({ ...toOperation(row), position: row[4], sequence: row[5], upto: row[6] }),
   columns: {
     id: 'bigint',
     action: 'text',
     filter: 'text',
     state: 'text',
     position: 'bigint',
+    sequence: 'bigint',
     upto: 'bigint',
     examined: 'bigint',
     changed: 'bigint',
@@ -96,6 +99,7 @@ const operations = inRows<'operation', OperationRecord>({
     JSON.stringify(operation.filter),
     operation.state,
     operation.position,
+    operation.sequence,
     operation.upto,
     operation.examined,
     operation.changed,
@@ -258,6 +262,28 @@ const stats: RecordTable<'stats'> = {
   count: async (from) => (await from.rows<[number]>(COUNT_STATS))[0]![0],
 }
 
+const logEvents: RecordTable<'logEvent'> = {
+  ...inRows<'logEvent', readonly [sequence: number, ...LogEventRow]>({
+    table: 'octoflow_log_events',
+    key: ['sequence'],
+    size: 'octet_length(document)',
+    select: (where) => `SELECT sequence, ${LOG_EVENT_COLUMNS} FROM octoflow_log_events WHERE ${where}`,
+    toRecord: ([sequence, ...row]) => ({ sequence, ...toLogEvent(row) }),
+    columns: {},
+    toRow: () => [],
+  }),
+  insert: async (transaction, records) => transaction.logEvents.restore(records),
+}
+
+const followers = inRows<'follower', readonly [name: string, sequence: number]>({
+  table: 'octoflow_log_event_followers',
+  key: ['name'],
+  select: (where) => `SELECT name, sequence FROM octoflow_log_event_followers WHERE ${where}`,
+  toRecord: ([name, sequence]) => ({ name, sequence }),
+  columns: { name: 'text', sequence: 'bigint' },
+  toRow: ({ name, sequence }) => [name, sequence],
+})
+
 export const RECORD_TABLES: { readonly [Kind in RecordKind]: RecordTable<Kind> } = {
   counters,
   queue: queues,
@@ -269,13 +295,16 @@ export const RECORD_TABLES: { readonly [Kind in RecordKind]: RecordTable<Kind> }
   idempotency,
   usage,
   stats,
+  logEvent: logEvents,
+  follower: followers,
 }
 
 const nextOf = (sequence: string): string =>
   `(SELECT CASE WHEN is_called THEN last_value + 1 ELSE last_value END FROM ${sequence})`
 
 const SELECT_COUNTERS = `SELECT ${nextOf('octoflow_ids')}, (SELECT greatest(last_value, 0) FROM octoflow_clock),
-  ${nextOf('octoflow_events_id_seq')}, ${nextOf('octoflow_operations_id_seq')}`
+  ${nextOf('octoflow_events_id_seq')}, ${nextOf('octoflow_operations_id_seq')},
+  (SELECT last_value + 1 FROM octoflow_log_event_sequence)`
 
 const SET_COUNTER = 'SELECT setval($1::text::regclass, greatest($2::bigint - 1, 1), $2::bigint > 1)'
 

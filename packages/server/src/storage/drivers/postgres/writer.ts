@@ -40,7 +40,7 @@ export class Writer {
         const result = await work(transaction)
         await transaction.commit()
         this.#db.pool.release(connection)
-        this.#signals.raise(transaction.ready())
+        this.#signals.raise(transaction.ready(), transaction.logEvents.appended)
         return result
       } catch (thrown) {
         const error = transaction.failure ?? thrown
@@ -58,5 +58,6 @@ export class Writer {
     if (isCondition(error)) connection.destroy()
     else await transaction.rollback().catch(() => connection.destroy())
     this.#db.pool.release(connection)
+    this.#signals.raise([], transaction.logEvents.appended)
   }
 }

@@ -1,6 +1,6 @@
-import { DAY, type Instant, MINUTE } from '../../../lib/time.ts'
+import type { Instant } from '../../../lib/time.ts'
 import { LOG_EVENT_FIELDS, type LogEvent, type LogEventField } from '../../../model/log-event.ts'
-import { ALL_TIME, SPAN_DAY, SPAN_MINUTE } from '../../sql/log-event-spans.ts'
+import { LogEventCounts } from '../../sql/log-event-counts.ts'
 import type { Database, Value } from './database.ts'
 
 /** Rows inserted with one statement, which costs about as much as a row. */
@@ -19,7 +19,7 @@ const NONE: ReadonlySet<number> = new Set()
 /** What a transaction does to log events. Their counts and the sequence are written once, at its end. */
 export class LogEventRows {
   readonly #db: Database
-  readonly #counts = new Map<string, DayCounts>()
+  readonly #counts = new LogEventCounts()
   #gathered: Gathered[] = []
   #next: number | null = null
   #appended = false
@@ -66,7 +66,7 @@ export class LogEventRows {
     for (const { event, sequence, stored, index } of gathered) {
       if (missing.has(sequence)) continue
       stored[index] = true
-      this.#count(event.type, event.at, 1)
+      this.#counts.add(event, 1)
     }
     this.#appended = true
   }
@@ -74,28 +74,19 @@ export class LogEventRows {
   /** Puts an event of another database in, under the sequence that it had there. */
   restore(event: LogEvent, sequence: number): void {
     this.#db.run(INSERTS[1]!, ...toRow(event, sequence))
-    this.#count(event.type, event.at, 1)
+    this.#counts.add(event, 1)
   }
 
   remove(rows: readonly { readonly sequence: number; readonly type: string; readonly at: Instant }[]): void {
     this.#db.run(DELETE, `[${rows.map(({ sequence }) => sequence).join()}]`)
-    for (const { type, at } of rows) this.#count(type, at, -1)
+    for (const row of rows) this.#counts.add(row, -1)
   }
 
   flush(): void {
     this.settle()
-    for (const [type, days] of this.#counts) {
-      let sum = 0
-      for (const [day, minutes] of days) {
-        let sumOfDay = 0
-        for (const [minute, count] of minutes) {
-          sumOfDay += count
-          this.#add(SPAN_MINUTE, minute, type, count)
-        }
-        sum += sumOfDay
-        this.#add(SPAN_DAY, day * SPAN_DAY, type, sumOfDay)
-      }
-      this.#add(ALL_TIME, 0, type, sum)
+    for (const [span, start, type, change] of this.#counts.changes()) {
+      this.#db.run(ADD_COUNT, span, start, type, change)
+      if (change < 0) this.#db.run(DELETE_EMPTY_COUNT, span, start, type)
     }
     if (this.#appended) this.#db.run('UPDATE octoflow_log_event_sequence SET next = ?', this.#next)
   }
@@ -105,32 +96,7 @@ export class LogEventRows {
     const found = new Set(this.#db.rows<[number]>(SELECT_INSERTED, first, last).flat())
     return new Set(gathered.map(({ sequence }) => sequence).filter((sequence) => !found.has(sequence)))
   }
-
-  #count(type: string, at: Instant, change: number): void {
-    let days = this.#counts.get(type)
-    if (days === undefined) {
-      days = new Map()
-      this.#counts.set(type, days)
-    }
-    const day = Math.floor(at / DAY)
-    let minutes = days.get(day)
-    if (minutes === undefined) {
-      minutes = new Map()
-      days.set(day, minutes)
-    }
-    const minute = Math.floor(at / MINUTE)
-    minutes.set(minute, (minutes.get(minute) ?? 0) + change)
-  }
-
-  #add(span: number, start: number, type: string, count: number): void {
-    if (count === 0) return
-    this.#db.run(ADD_COUNT, span, start, type, count)
-    if (count < 0) this.#db.run(DELETE_EMPTY_COUNT, span, start, type)
-  }
 }
-
-/** By day, then by minute, both since the epoch. */
-type DayCounts = Map<number, Map<number, number>>
 
 export const LOG_EVENT_COLUMNS = ['sequence', 'id', 'type', 'at', ...LOG_EVENT_FIELDS, 'document'] as const
 

@@ -1,6 +1,7 @@
 import type { LogEvent } from '../../../model/log-event.ts'
 import type { LogEventCount, LogEventPage, LogEventStore, LogEventsFollowed } from '../../contract/log-events.ts'
 import { CHARACTERS_AT_ONCE } from '../../contract/page.ts'
+import { readMark } from '../../sql/log-event-marks.ts'
 import type { Database } from './database.ts'
 import { countLogEvents, listLogEvents } from './log-event-listing.ts'
 import { countTypes } from './log-event-roll-ups.ts'
@@ -91,11 +92,6 @@ export class SqliteLogEvents implements LogEventStore {
   #last(): number {
     return this.#db.row<[number]>('SELECT next - 1 FROM octoflow_log_event_sequence')![0]
   }
-}
-
-function readMark(mark: string): number | null {
-  const sequence = /^\d{1,16}$/.test(mark) ? Number(mark) : Number.NaN
-  return Number.isSafeInteger(sequence) ? sequence : null
 }
 
 const findFollower = (db: Database, name: string): number | null =>

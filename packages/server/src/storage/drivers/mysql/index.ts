@@ -6,6 +6,7 @@ import { MysqlIdempotency } from './idempotency.ts'
 import { MysqlJobs } from './jobs.ts'
 import { MysqlLeader } from './leader.ts'
 import { MysqlLeases } from './leases.ts'
+import { MysqlLogEvents } from './log-events.ts'
 import { MysqlMigrations } from './migrations.ts'
 import { MysqlOperations } from './operations.ts'
 import { MysqlQueues } from './queues.ts'
@@ -62,9 +63,11 @@ export function openMysql({ url, onError }: MysqlOptions): Storage {
     access: new MysqlAccess(db, writer),
     idempotency: new MysqlIdempotency(writer),
     leader: new MysqlLeader(writer),
+    logEvents: new MysqlLogEvents(db, writer),
     transfer: new MysqlTransfer(db, writer),
     upkeep: new MysqlUpkeep(db, writer),
     onReady: (listener) => signals.subscribe(listener),
+    onLogEvents: (listener) => signals.subscribeToLogEvents(listener),
     close: () => (closed ??= db.close()),
   }
 }

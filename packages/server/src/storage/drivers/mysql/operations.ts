@@ -2,14 +2,17 @@ import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Instant } from '../../../lib/time.ts'
 import type { Job } from '../../../model/job.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
-import type { Operation, OperationAction, OperationState } from '../../../model/operation.ts'
+import type { LogEventFilter } from '../../../model/log-event.ts'
+import type { JobAction, Operation, OperationAction, OperationState } from '../../../model/operation.ts'
 import type { OperationStore } from '../../contract/operations.ts'
 import type { Page } from '../../contract/page.ts'
 import type { MovedJob } from '../../contract/storage.ts'
+import { outlineLogEvents } from '../../sql/log-event-listing.ts'
 import { pageOf, pageQuery } from '../../sql/paging.ts'
 import { stateOf } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
 import { cancelJob, listJobs, retryJobs } from './jobs.ts'
+import { MysqlLogEventReader } from './log-event-ranges.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
@@ -26,7 +29,8 @@ export class MysqlOperations implements OperationStore {
 
   create({ now, action, filter, by }: Params<'create'>): Promise<Operation> {
     return this.#writer.write(async (transaction) => {
-      const { insertId } = await transaction.execute(INSERT, action, JSON.stringify(filter), now, by)
+      const insert = action === 'delete_log_events' ? INSERT_ON_LOG_EVENTS : INSERT
+      const { insertId } = await transaction.execute(insert, action, JSON.stringify(filter), now, by)
       return toOperation(await load(transaction, insertId))
     })
   }
@@ -75,13 +79,28 @@ async function lock(transaction: Transaction, id: number): Promise<OperationReco
   return record
 }
 
+type Step = { readonly operation: Operation; readonly moved: readonly MovedJob[] }
+
 async function advance(
   transaction: Transaction,
-  [id, action, filterText, , position, upto]: OperationRecord,
+  record: OperationRecord,
   limit: number,
   note: string,
   now: Instant,
-): Promise<{ readonly operation: Operation; readonly moved: readonly MovedJob[] }> {
+): Promise<Step> {
+  const [, action] = record
+  if (action === 'delete_log_events') return { operation: await advanceLogEvents(transaction, record, limit, now), moved: [] }
+  return advanceJobs(transaction, action, record, limit, note, now)
+}
+
+async function advanceJobs(
+  transaction: Transaction,
+  action: JobAction,
+  [id, , filterText, , position, , upto]: OperationRecord,
+  limit: number,
+  note: string,
+  now: Instant,
+): Promise<Step> {
   const filter = JSON.parse(filterText) as JobFilter
   // Jobs change their place in the lists as they are acted on, but never their id: the way through is by id.
   const page = await listJobs(transaction, filter, { order: 'asc', after: position, limit })
@@ -91,7 +110,7 @@ async function advance(
   const last = jobs.at(-1)?.id ?? position
   const next = page.next === null ? last : Math.max(last, page.next)
   const skipped = jobs.length - changed.length
-  transaction.send(ADVANCE, next, jobs.length, changed.length, skipped, id)
+  transaction.send(ADVANCE, next, 0, jobs.length, changed.length, skipped, id)
   if (page.next === null || page.next >= upto) transaction.send(FINISH, 'completed', now, id)
   const moved = changed.flatMap(({ id: jobId, queue, state: before }) => {
     const job = transaction.jobs.find(jobId)
@@ -101,10 +120,28 @@ async function advance(
   return { operation: toOperation(await load(transaction, id)), moved }
 }
 
+/** Goes through the events in order of time, of which none changes its place. */
+async function advanceLogEvents(
+  transaction: Transaction,
+  [id, , filterText, , position, sequence, upto, examined]: OperationRecord,
+  limit: number,
+  now: Instant,
+): Promise<Operation> {
+  const filter = JSON.parse(filterText) as LogEventFilter
+  const after = examined === 0 && sequence === 0 ? 0 : { at: position, sequence }
+  const page = await outlineLogEvents(new MysqlLogEventReader(transaction), { filter, order: 'asc', after, limit })
+  const concerned = page.outlines.map((outline) => outline.sequence).filter((found) => found <= upto)
+  const deleted = await transaction.logEvents.remove(concerned)
+  const place = page.next ?? { at: position, sequence }
+  transaction.send(ADVANCE, place.at, place.sequence, deleted, deleted, 0, id)
+  if (page.next === null) transaction.send(FINISH, 'completed', now, id)
+  return toOperation(await load(transaction, id))
+}
+
 /** @returns the jobs that were acted on. */
 async function act(
   transaction: Transaction,
-  action: OperationAction,
+  action: JobAction,
   jobs: readonly Job[],
   note: string,
   now: Instant,
@@ -132,6 +169,7 @@ export type OperationRecord = readonly [
   filter: string,
   state: OperationState,
   position: number,
+  sequence: number,
   upto: number,
   examined: number,
   changed: number,
@@ -142,19 +180,23 @@ export type OperationRecord = readonly [
 ]
 
 export const toOperation = (record: OperationRecord): Operation => {
-  const [id, action, filter, state, , , examined, changed, skipped, createdAt, createdBy, finishedAt] = record
+  const [id, action, filter, state, , , , examined, changed, skipped, createdAt, createdBy, finishedAt] = record
   return { id, action, filter: JSON.parse(filter), state, examined, changed, skipped, createdAt, createdBy, finishedAt }
 }
 
 export const OPERATION_COLUMNS =
-  'id, action, filter, state, position, upto, examined, changed, skipped, created_at, created_by, finished_at'
+  'id, action, filter, state, position, sequence, upto, examined, changed, skipped, created_at, created_by, finished_at'
 
 const SELECT = `SELECT ${OPERATION_COLUMNS} FROM octoflow_operations`
 
-const INSERT = `INSERT INTO octoflow_operations (action, filter, state, position, upto, created_at, created_by)
-  SELECT ?, ?, 'running', 0, next_id - 1, ?, ? FROM octoflow_sequence`
+const insertWith = (upto: string): string => `INSERT INTO octoflow_operations
+  (action, filter, state, position, upto, created_at, created_by) SELECT ?, ?, 'running', 0, ${upto}, ?, ?`
+
+const INSERT = insertWith('(SELECT next_id - 1 FROM octoflow_sequence)')
+
+const INSERT_ON_LOG_EVENTS = insertWith('(SELECT next - 1 FROM octoflow_log_event_sequence)')
 
 const ADVANCE = `UPDATE octoflow_operations
-  SET position = ?, examined = examined + ?, changed = changed + ?, skipped = skipped + ? WHERE id = ?`
+  SET position = ?, sequence = ?, examined = examined + ?, changed = changed + ?, skipped = skipped + ? WHERE id = ?`
 
 const FINISH = 'UPDATE octoflow_operations SET state = ?, finished_at = ? WHERE id = ?'

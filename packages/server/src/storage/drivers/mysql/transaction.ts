@@ -6,6 +6,7 @@ import type { Stage } from '../../sql/stages.ts'
 import type { Connection, Queryable, Written } from './connection.ts'
 import { JobRows } from './job-rows.ts'
 import { Lanes } from './lanes.ts'
+import { LogEventRows } from './log-event-rows.ts'
 import { QUEUE_COLUMNS, type QueueRecord, STATS_SPANS, settingsOf } from './queue-rows.ts'
 import type { Ready } from './signals.ts'
 import { inPortions, type Scalar, type Value } from './values.ts'
@@ -20,6 +21,7 @@ import { inPortions, type Scalar, type Value } from './values.ts'
 export class Transaction implements Queryable {
   readonly lanes: Lanes
   readonly jobs: JobRows
+  readonly logEvents: LogEventRows
   readonly #connection: Connection
   readonly #names: QueueNames
   readonly #newNames: (readonly [id: number, name: string])[] = []
@@ -33,6 +35,7 @@ export class Transaction implements Queryable {
     this.#names = names
     this.lanes = new Lanes(this)
     this.jobs = new JobRows(this)
+    this.logEvents = new LogEventRows(this)
     connection.send('START TRANSACTION')
   }
 
@@ -142,6 +145,7 @@ export class Transaction implements Queryable {
   async commit(): Promise<void> {
     this.jobs.save()
     this.lanes.save()
+    this.logEvents.save(this.#connection.slot)
     this.#writeCounts()
     this.#writeStats()
     const limits = this.#readLimits()

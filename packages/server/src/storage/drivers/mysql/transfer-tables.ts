@@ -1,6 +1,7 @@
 import { MINUTE } from '../../../lib/time.ts'
 import type { StatsSums } from '../../contract/stats.ts'
 import type { RecordKind } from '../../contract/transfer.ts'
+import { LOG_EVENT_COLUMNS, type LogEventRow, toLogEvent } from '../../sql/log-event-columns.ts'
 import { STATS_COLUMNS } from '../../sql/queue-change.ts'
 import { KEY_COLUMNS, type KeyRecord, toKey } from './access.ts'
 import { EVENT_COLUMNS, type EventRecord, toEvent } from './events.ts'
@@ -15,21 +16,22 @@ import { toWorker, WORKER_COLUMNS, type WorkerRecord } from './workers.ts'
 const counters: RecordTable<'counters'> = {
   count: () => Promise.resolve(1),
   async read(from) {
-    const [sequences, tables] = await Promise.all([
+    const [sequences, logEventSequences, tables] = await Promise.all([
       from.rows<[number, number]>('SELECT next_id, last_at FROM octoflow_sequence'),
+      from.rows<[number]>('SELECT next FROM octoflow_log_event_sequence'),
       from.rows<[string, number | null]>(SELECT_NEXT_IDS),
     ])
     const [nextRequest, lastReceivedAt] = sequences[0]!
     const next = new Map(tables)
     const nextEvent = next.get('octoflow_events') ?? 1
-    return {
-      records: [{ nextRequest, lastReceivedAt, nextEvent, nextOperation: next.get('octoflow_operations') ?? 1 }],
-      next: null,
-    }
+    const nextOperation = next.get('octoflow_operations') ?? 1
+    const [nextLogEvent] = logEventSequences[0]!
+    return { records: [{ nextRequest, lastReceivedAt, nextEvent, nextOperation, nextLogEvent }], next: null }
   },
   async insert(transaction, records) {
-    for (const { nextRequest, lastReceivedAt, nextEvent, nextOperation } of records) {
+    for (const { nextRequest, lastReceivedAt, nextEvent, nextOperation, nextLogEvent } of records) {
       transaction.send('UPDATE octoflow_sequence SET next_id = ?, last_at = ?', nextRequest, lastReceivedAt)
+      transaction.send('UPDATE octoflow_log_event_sequence SET next = ?', nextLogEvent)
       // The server goes on from the highest id that there ever was.
       if (nextEvent > 1) transaction.send(INSERT_LAST_EVENT, nextEvent - 1)
       if (nextOperation > 1) transaction.send(INSERT_LAST_OPERATION, nextOperation - 1)
@@ -68,7 +70,7 @@ const operations = inRows<'operation', OperationRecord>({
   table: 'octoflow_operations',
   select: `SELECT ${OPERATION_COLUMNS} FROM octoflow_operations t`,
   key: ['id'],
-  toRecord: (row) => ({ ...toOperation(row), position: row[4], upto: row[5] }),
+  toRecord: (row) => ({ ...toOperation(row), position: row[4], sequence: row[5], upto: row[6] }),
   columns: [OPERATION_COLUMNS],
   toRow: ({ filter, ...operation }) => [
     operation.id,
@@ -76,6 +78,7 @@ const operations = inRows<'operation', OperationRecord>({
     JSON.stringify(filter),
     operation.state,
     operation.position,
+    operation.sequence,
     operation.upto,
     operation.examined,
     operation.changed,
@@ -196,6 +199,28 @@ const stats = inRows<'stats', StatsRow>({
   ],
 })
 
+const logEvents: RecordTable<'logEvent'> = {
+  ...inRows<'logEvent', readonly [sequence: number, ...LogEventRow]>({
+    table: 'octoflow_log_events',
+    select: `SELECT sequence, ${LOG_EVENT_COLUMNS} FROM octoflow_log_events t`,
+    size: 't.size',
+    key: ['sequence'],
+    toRecord: ([sequence, ...row]) => ({ sequence, ...toLogEvent(row) }),
+    columns: [],
+    toRow: () => [],
+  }),
+  insert: async (transaction, records) => transaction.logEvents.restore(records),
+}
+
+const followers = inRows<'follower', readonly [name: string, sequence: number]>({
+  table: 'octoflow_log_event_followers',
+  select: 'SELECT name, sequence FROM octoflow_log_event_followers t',
+  key: ['name'],
+  toRecord: ([name, sequence]) => ({ name, sequence }),
+  columns: ['name', 'sequence'],
+  toRow: ({ name, sequence }) => [name, sequence],
+})
+
 export const RECORD_TABLES: { readonly [Kind in RecordKind]: RecordTable<Kind> } = {
   counters,
   queue: queues,
@@ -207,6 +232,8 @@ export const RECORD_TABLES: { readonly [Kind in RecordKind]: RecordTable<Kind> }
   idempotency,
   usage,
   stats,
+  logEvent: logEvents,
+  follower: followers,
 }
 
 const SELECT_NEXT_IDS = `SELECT TABLE_NAME, AUTO_INCREMENT FROM information_schema.TABLES

@@ -6,6 +6,7 @@ import { STATS_COLUMNS } from '../../sql/queue-change.ts'
 import { Stage } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
 import { firstIdAt } from './listing.ts'
+import { foldLogEventCounts } from './log-event-roll-ups.ts'
 import { sizeOf } from './size.ts'
 import { adding, type Transaction } from './transaction.ts'
 import type { Scalar } from './values.ts'
@@ -40,7 +41,9 @@ export class MysqlUpkeep implements UpkeepStore {
   }: Parameters<UpkeepStore['prune']>[0]): Promise<{ readonly deleted: number; readonly more: boolean }> {
     return this.#db.underWay(async () => {
       const pruned = await this.#writer.transact((transaction) => prune(transaction, now, retention, limit))
-      await this.#writer.transact((transaction) => fold(transaction, Math.floor(now / MINUTE) - FOLD_AFTER))
+      const past = Math.floor(now / MINUTE) - FOLD_AFTER
+      await this.#writer.transact((transaction) => fold(transaction, past))
+      await this.#writer.transact((transaction) => foldLogEventCounts(transaction, past, FOLDED_AT_ONCE))
       return pruned
     })
   }

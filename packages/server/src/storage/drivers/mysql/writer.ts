@@ -39,7 +39,7 @@ export class Writer {
         const result = await work(transaction)
         await transaction.commit()
         this.#db.pool.release(connection)
-        this.#signals.raise(transaction.ready())
+        this.#signals.raise(transaction.ready(), transaction.logEvents.appended)
         return result
       } catch (error) {
         const { lost } = connection

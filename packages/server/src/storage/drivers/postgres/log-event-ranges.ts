@@ -1,10 +1,10 @@
 import type { Instant } from '../../../lib/time.ts'
 import { LOG_EVENT_FIELDS, type LogEvent } from '../../../model/log-event.ts'
 import type { LogEventPlace } from '../../contract/log-events.ts'
+import { LOG_EVENT_COLUMNS, type LogEventRow, toFields, toLogEvent } from '../../sql/log-event-columns.ts'
 import type { LogEventOutline, LogEventReader, Order, Range, Time } from '../../sql/log-event-reader.ts'
 import type { CountedSpan } from '../../sql/log-event-spans.ts'
 import type { Queryable, Value } from './connection.ts'
-import { LOG_EVENT_COLUMNS, type LogEventRow, toFields, toLogEvent } from './log-event-rows.ts'
 import { array } from './values.ts'
 
 /** Before and after all instants. */

@@ -1,6 +1,7 @@
 import type { Instant } from '../../../lib/time.ts'
-import { LOG_EVENT_FIELDS, type LogEvent, type LogEventField, type LogEventFields } from '../../../model/log-event.ts'
+import { LOG_EVENT_FIELDS, type LogEvent } from '../../../model/log-event.ts'
 import type { LogEventRecord } from '../../contract/transfer.ts'
+import { LOG_EVENT_COLUMNS } from '../../sql/log-event-columns.ts'
 import { LogEventCounts } from '../../sql/log-event-counts.ts'
 import type { Transaction } from './transaction.ts'
 import { array, numbers, textArray } from './values.ts'
@@ -66,49 +67,6 @@ export class LogEventRows {
     for (const [type, at] of rows) this.#counts.add({ type, at }, -1)
     return rows.length
   }
-}
-
-export const LOG_EVENT_COLUMNS = `id, type, at, ${LOG_EVENT_FIELDS.join(', ')}, document`
-
-/** `LOG_EVENT_COLUMNS` of a row. */
-export type LogEventRow = readonly [
-  id: string,
-  type: string,
-  at: Instant,
-  username: string | null,
-  email: string | null,
-  systemId: string | null,
-  location: string | null,
-  operation: string | null,
-  document: string,
-]
-
-export const toLogEvent = ([
-  id,
-  type,
-  at,
-  username,
-  email,
-  systemId,
-  location,
-  operation,
-  document,
-]: LogEventRow): LogEvent => ({
-  id,
-  type,
-  at,
-  fields: toFields([username, email, systemId, location, operation]),
-  document,
-})
-
-/** @param values in the order of `LOG_EVENT_FIELDS`. */
-export function toFields(values: readonly (string | null)[]): LogEventFields {
-  const fields: Partial<Record<LogEventField, string>> = {}
-  for (const [index, field] of LOG_EVENT_FIELDS.entries()) {
-    const value = values[index] ?? null
-    if (value !== null) fields[field] = value
-  }
-  return fields
 }
 
 /** The columns of `LOG_EVENT_COLUMNS`, each as an array. */

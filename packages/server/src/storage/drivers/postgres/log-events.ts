@@ -1,13 +1,14 @@
 import type { LogEvent } from '../../../model/log-event.ts'
 import type { LogEventCount, LogEventPage, LogEventStore, LogEventsFollowed } from '../../contract/log-events.ts'
 import { Coalescer } from '../../sql/coalescer.ts'
+import { LOG_EVENT_COLUMNS, type LogEventRow, toLogEvent } from '../../sql/log-event-columns.ts'
 import { countLogEvents, listLogEvents } from '../../sql/log-event-listing.ts'
 import { readMark } from '../../sql/log-event-marks.ts'
 import { fitting } from '../../sql/paging.ts'
 import type { Queryable } from './connection.ts'
 import type { Database } from './database.ts'
 import { PostgresLogEventReader } from './log-event-ranges.ts'
-import { LOG_EVENT_COLUMNS, type LogEventRow, toLogEvent } from './log-event-rows.ts'
+import { countTypes } from './log-event-roll-ups.ts'
 import type { Transaction } from './transaction.ts'
 import { textArray } from './values.ts'
 import type { Writer } from './writer.ts'
@@ -46,8 +47,8 @@ export class PostgresLogEvents implements LogEventStore {
     return this.#db.reading((connection) => countLogEvents(new PostgresLogEventReader(connection), filter))
   }
 
-  async types(): ReturnType<LogEventStore['types']> {
-    return (await this.#db.rows<[string, number]>(SELECT_TYPES)).map(([type, count]) => ({ type, count }))
+  types(): ReturnType<LogEventStore['types']> {
+    return countTypes(this.#db)
   }
 
   follow({ after, limit }: Params<'follow'>): Promise<LogEventsFollowed | null> {
@@ -117,9 +118,6 @@ async function arrivals(from: Queryable): Promise<{ readonly given: number; read
 }
 
 const SELECT_BY_ID = `SELECT ${LOG_EVENT_COLUMNS} FROM octoflow_log_events WHERE id = ANY ($1::text[])`
-
-const SELECT_TYPES = `SELECT type, sum(events) FROM octoflow_log_event_counts WHERE span = 0 AND start = 0
-  GROUP BY type HAVING sum(events) > 0 ORDER BY type`
 
 const SELECT_COMPLETE = 'SELECT given, complete FROM octoflow_complete_log_events()'
 

@@ -5,6 +5,7 @@ import { STATS_COLUMNS } from '../../sql/queue-change.ts'
 import type { Value } from './connection.ts'
 import type { Database } from './database.ts'
 import { firstIdAt } from './listing.ts'
+import { foldLogEventCounts } from './log-event-roll-ups.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
@@ -39,8 +40,7 @@ export class PostgresUpkeep implements UpkeepStore {
       await this.#writer.transact((transaction) => {
         const past = Math.floor(now / MINUTE) - FOLD_AFTER
         transaction.send(FOLD, past)
-        transaction.send(FOLD_LOG_EVENT_COUNTS, past)
-        transaction.send(DELETE_EMPTY_COUNTS)
+        foldLogEventCounts(transaction, past)
       })
       return pruned
     })
@@ -180,19 +180,6 @@ const FOLD = `WITH gone AS (
     SET ${STATS_COLUMNS.map((column) => `${column} = s.${column} + excluded.${column}`).join(', ')}`
 
 const SELECT_TIME = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint'
-
-const FOLD_LOG_EVENT_COUNTS = `WITH gone AS (
-    DELETE FROM octoflow_log_event_counts WHERE ctid = ANY (ARRAY(
-      SELECT ctid FROM octoflow_log_event_counts WHERE slot >= 0 AND span > 0 AND start < $1 AND start + span <= $1
-       ORDER BY start LIMIT 5000 FOR UPDATE SKIP LOCKED))
-    RETURNING *)
-  INSERT INTO octoflow_log_event_counts AS c (span, start, type, slot, events)
-  SELECT span, start, type, -1, sum(events) FROM gone GROUP BY span, start, type HAVING sum(events) <> 0
-   ORDER BY span, start, type
-  ON CONFLICT (span, start, type, slot) DO UPDATE SET events = c.events + excluded.events`
-
-const DELETE_EMPTY_COUNTS = `DELETE FROM octoflow_log_event_counts WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM octoflow_log_event_counts WHERE slot < 0 AND events = 0 LIMIT 5000 FOR UPDATE SKIP LOCKED))`
 
 const SUM_SIZES = `SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c
   WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'octoflow\\_%'`

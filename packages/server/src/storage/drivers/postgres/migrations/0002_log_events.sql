@@ -68,7 +68,7 @@ CREATE TABLE octoflow_log_event_counts (
   PRIMARY KEY (span, start, type, slot)
 ) WITH (fillfactor = 50);
 CREATE INDEX octoflow_log_event_counts_unfolded ON octoflow_log_event_counts (start) WHERE slot >= 0 AND span > 0;
-CREATE INDEX octoflow_log_event_counts_empty ON octoflow_log_event_counts (start) WHERE slot < 0 AND events = 0;
+CREATE INDEX octoflow_log_event_counts_obsolete ON octoflow_log_event_counts (start) WHERE slot < 0 AND events = 0;
 
 -- Up to which sequence those who follow the events have got.
 CREATE TABLE octoflow_log_event_followers (

@@ -71,6 +71,22 @@ export const logEventOrders: Group = (test) => {
     }
   })
 
+  test('counts stay right when the roll-ups of several servers are folded', async ({ storage, servers }) => {
+    const handles = await servers(3)
+    const events = randomEvents(300)
+    for (const [n, { logEvents: store }] of handles.entries())
+      await store.append({ events: events.filter((_, index) => index % 3 === n) })
+    const upkeep = () => storage.upkeep.prune({ now: after(600), retention: null, limit: 100 })
+    await upkeep()
+    for (const filter of FILTERS)
+      assert.equal((await storage.logEvents.count({ filter })).count, events.filter((event) => matches(filter, event)).length)
+    for (const type of ['user', 'system']) await handles[1]!.logEvents.prune({ type, before: after(600), limit: 300 })
+    await upkeep()
+    await append(storage, events.slice(0, 2))
+    assert.deepEqual(await storage.logEvents.count({ filter: { until: after(600) } }), { count: 2, exact: true })
+    assert.equal((await list(storage, {}, 'asc', 1, 5)).events.length, 1)
+  })
+
   test('a page whose conditions exclude each other ends all the same, and the next one goes on', async ({ storage }) => {
     const rows = 2 * EXAMINED_AT_MOST + 100
     await append(

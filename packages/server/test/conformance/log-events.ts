@@ -147,6 +147,13 @@ export const logEvents: Group = (test) => {
     assert.equal(told, last)
   })
 
+  test('servers that share a database hear of each other’s appends', async ({ storage, servers }) => {
+    if (storage.capabilities.signals === 'none') return
+    const told = (await servers(3)).map((server) => new Promise<void>((resolve) => server.onLogEvents(resolve)))
+    await storage.logEvents.append({ events: [logEvent()] })
+    await Promise.all(told)
+  })
+
   test('events outlive the closing of the database', async ({ storage, opened }) => {
     await storage.logEvents.append({ events: [logEvent({ id: 'a' })] })
     const mark = await storage.logEvents.end()

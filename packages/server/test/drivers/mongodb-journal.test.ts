@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type Db, type Document, MongoClient } from 'mongodb'
+import { DAY, MILLISECOND } from '../../src/lib/time.ts'
 import type { Storage } from '../../src/storage/contract/storage.ts'
 import { apply } from '../../src/storage/drivers/mongodb/changes.ts'
 import { Connection } from '../../src/storage/drivers/mongodb/connection.ts'
-import { NOW, newRequest, QUEUE } from '../conformance/harness.ts'
+import { after, logEvent, NOW, newRequest, QUEUE } from '../conformance/harness.ts'
 import { Ferretdb } from './ferretdb.ts'
 import { freshDatabase, openAt, SKIPPED } from './mongodb-storage.ts'
 
@@ -53,6 +54,9 @@ class Site implements AsyncDisposable {
 
 const submit = async (storage: Storage): Promise<number> =>
   (await storage.requests.submit({ now: NOW, items: [newRequest()] }))[0]!.id
+
+const followed = async ({ logEvents }: Storage): Promise<string[]> =>
+  (await logEvents.follow({ after: null, limit: 10 }))!.events.map(({ id }) => id)
 
 const entry = (number: number): string => String(number).padStart(16, '0')
 
@@ -150,6 +154,73 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
     const stored = await storage.requests.find({ ids })
     assert.ok(stored.every((request, index) => request.body === items[index]!.body))
     assert.equal(await site.collection('parts').countDocuments(), 0, 'nothing is left of the way there')
+  })
+
+  test('log events are followed when all of their commit are in their places', async () => {
+    await using site = Site.make()
+    const storage = await site.open()
+    await storage.logEvents.append({ events: [logEvent({ id: 'a' })] })
+    await storage.close()
+    const { number, sequences } = await site.lastCommit()
+    const template = await site.collection('logEvents').findOne({ _id: 'a' })
+    const [b, c] = [
+      { ...template, _id: 'b', sequence: 2, commit: number + 1 },
+      { ...template, _id: 'c', sequence: 3, commit: number + 1 },
+    ]
+    await site.collection('logEvents').insertOne(c)
+    await site.collection('journal').insertOne({
+      _id: entry(number + 1),
+      by: 'a server that crashed half-way',
+      token: 'its token',
+      sequences: { ...sequences, logEvent: 4 },
+      changes: JSON.stringify([
+        { kind: 'update', table: 'logEventArrivals', ids: ['arrivals'], fields: { sequence: 3 } },
+        { kind: 'insert', table: 'logEvents', documents: [b, c] },
+      ]),
+    })
+    const next = await site.open()
+    assert.deepEqual(await followed(next), ['a'])
+    assert.equal(await next.logEvents.end(), '1')
+    const events = [logEvent({ id: 'b' }), logEvent({ id: 'd' })]
+    assert.deepEqual(await next.logEvents.append({ events }), [false, true])
+    assert.deepEqual(await followed(next), ['a', 'b', 'c', 'd'])
+  })
+
+  test('a late write brings no deleted log event back, but its id may come again', async () => {
+    await using site = Site.make()
+    const storage = await site.open()
+    const append = () => storage.logEvents.append({ events: [logEvent({ id: 'a' })] })
+    const deleteAll = () => storage.logEvents.prune({ type: 'user', before: after(1), limit: 10 })
+    await append()
+    const { number, changes } = await site.lastCommit()
+    assert.equal(await deleteAll(), 1)
+
+    const late = new Connection(site.url)
+    await apply(late, number, JSON.parse(changes))
+    await late.close()
+    assert.deepEqual(await storage.logEvents.find({ ids: ['a'] }), [])
+    assert.deepEqual(await storage.logEvents.types(), [])
+    assert.deepEqual(await append(), [true])
+    assert.deepEqual(await followed(storage), ['a'])
+    assert.deepEqual(await storage.logEvents.types(), [{ type: 'user', count: 1 }])
+
+    assert.equal(await deleteAll(), 1)
+    const left = () => site.collection('logEvents').countDocuments()
+    assert.equal(await left(), 1)
+    await storage.upkeep.prune({ now: (Date.now() + 60_000) * MILLISECOND + DAY, retention: null, limit: 10 })
+    assert.equal(await left(), 0)
+  })
+
+  test('a log event larger than a document may be is stored whole, and deleted whole', async () => {
+    await using site = Site.make()
+    const storage = await site.open()
+    const large = logEvent({ id: 'large', document: JSON.stringify('é🐙'.repeat(2 ** 21)) })
+    await storage.logEvents.append({ events: [logEvent({ id: 'small' }), large] })
+    assert.deepEqual(await storage.logEvents.find({ ids: ['large'] }), [large])
+    const parts = () => site.collection('texts').countDocuments()
+    assert.ok((await parts()) > 1)
+    await storage.logEvents.prune({ type: 'user', before: after(1), limit: 10 })
+    assert.equal(await parts(), 0)
   })
 
   test('a schema that a later version wrote is refused', async () => {

@@ -23,18 +23,22 @@ const AT_ONCE = 50
  * inserted again, and what a later commit has written is left as it is.
  */
 export async function apply(connection: Connection, commit: number, changes: readonly Change[]): Promise<void> {
-  const [texts, others] = partition(changes, ({ table }) => table === 'texts')
-  const [dropped, inserted] = partition(texts, ({ kind }) => kind === 'drop')
-  // Texts come before the documents that they belong to, and go after them: who meets a document finds its texts.
-  for (const step of [inserted, others, dropped]) {
-    const byTable = Map.groupBy(step, ({ table }) => table)
+  const bySteps = Map.groupBy(changes, stepOf)
+  for (const step of STEPS) {
+    const byTable = Map.groupBy(bySteps.get(step) ?? [], ({ table }) => table)
     await Promise.all([...byTable].map(([table, own]) => applyTo(connection, table, commit, own)))
   }
 }
 
-function partition<Item>(items: readonly Item[], test: (item: Item) => boolean): readonly [Item[], Item[]] {
-  const groups = Map.groupBy(items, test)
-  return [groups.get(true) ?? [], groups.get(false) ?? []]
+const STEPS = ['first', 'then', 'last'] as const
+
+/**
+ * Texts come before the documents that they belong to, and go after them: who meets a document finds its texts. Arrivals of log
+ * events say of others that they are in their places, so they are written after these.
+ */
+function stepOf({ table, kind }: Change): (typeof STEPS)[number] {
+  if (table === 'texts') return kind === 'drop' ? 'last' : 'first'
+  return table === 'logEventArrivals' ? 'last' : 'then'
 }
 
 async function applyTo(

@@ -21,6 +21,7 @@ export const EXISTING: Document = { deletedAt: { $exists: false } }
 export interface Query {
   readonly filter: Document
   readonly sort?: Readonly<Record<string, 1 | -1>>
+  readonly skip?: number
   readonly limit?: number
   readonly projection?: Document
 }
@@ -59,9 +60,10 @@ export class Connection {
 
   /** What a query gives, with what is left of documents that were deleted. */
   async query<Name extends CollectionName>(name: Name, query: Query): Promise<Collections[Name][]> {
-    const { filter, sort, limit, projection } = query
+    const { filter, sort, skip, limit, projection } = query
     const options = {
       ...(sort !== undefined && { sort: sort as Sort }),
+      ...(skip !== undefined && { skip }),
       ...(limit !== undefined && { limit }),
       ...(projection !== undefined && { projection }),
     }

@@ -3,6 +3,7 @@ import type { Duration, Instant } from '../../../lib/time.ts'
 import type { Role } from '../../../model/access.ts'
 import type { EventKind, EventLevel } from '../../../model/event.ts'
 import type { AttemptOutcome, JobError, Progress } from '../../../model/job.ts'
+import type { LogEventFields } from '../../../model/log-event.ts'
 import type { OperationAction, OperationState } from '../../../model/operation.ts'
 import type { QueueSettings } from '../../../model/queue.ts'
 import type { UsedSlice } from '../../../model/rate-limit.ts'
@@ -10,7 +11,7 @@ import type { RequestSource } from '../../../model/request.ts'
 import type { RecordKind } from '../../contract/transfer.ts'
 import type { Stage } from '../../sql/stages.ts'
 import type { Sums } from './sums.ts'
-import type { Text } from './texts.ts'
+import type { Text, TextParts } from './texts.ts'
 
 /**
  * What each collection holds. Instants and durations are whole microseconds. A field that has no value is left out, never
@@ -179,9 +180,11 @@ export interface OperationDocument extends Stored {
   /** JSON. */
   readonly filter: string
   readonly state: OperationState
-  /** The last job id looked at. */
+  /** The last job id looked at, or the time of the last log event. */
   readonly position: number
-  /** The newest job id when it was asked for. */
+  /** Of the last log event looked at. */
+  readonly sequence?: number
+  /** The newest job id, or sequence of a log event, when it was asked for. */
   readonly upto: number
   readonly examined: number
   readonly changed: number
@@ -221,6 +224,41 @@ export interface SweepDocument extends Stored {
   readonly position: number
 }
 
+/** An event that another system logged, with the fields that it is found by. `_id`: its id. */
+export interface LogEventDocument extends Stored, LogEventFields {
+  readonly _id: string
+  /** Rises in the order of arrival, and is never given twice. */
+  readonly sequence: number
+  readonly type: string
+  readonly at: Instant
+  /** Of the event's text, in UTF-16 units. */
+  readonly size: number
+  /** The event as it is given back, JSON; or where the parts of it stand. */
+  readonly document?: string
+  readonly parts?: TextParts
+}
+
+/** How many log events of a type happened in `span` minutes from `start` on. `_id`: see `countId`. */
+export interface LogEventCountDocument extends Stored {
+  readonly _id: string
+  readonly span: number
+  readonly start: number
+  readonly type: string
+  readonly events: number
+}
+
+/** Up to which sequence a follower has got. `_id`: its name. */
+export interface LogEventFollowerDocument extends Stored {
+  readonly _id: string
+  readonly sequence: number
+}
+
+/** Up to which sequence log events are in their places; one document. */
+export interface LogEventArrivalsDocument extends Stored {
+  readonly _id: 'arrivals'
+  readonly sequence: number
+}
+
 /** How far a copy into this database has got. */
 export interface TransferDocument extends Stored {
   /** A kind of record, or `source`, whose `next` is the name of what is copied. */
@@ -244,6 +282,10 @@ export interface Collections {
   readonly keys: KeyDocument
   readonly leader: LeaderDocument
   readonly sweeps: SweepDocument
+  readonly logEvents: LogEventDocument
+  readonly logEventCounts: LogEventCountDocument
+  readonly logEventFollowers: LogEventFollowerDocument
+  readonly logEventArrivals: LogEventArrivalsDocument
   readonly transfer: TransferDocument
 }
 
@@ -252,4 +294,5 @@ export type CollectionName = keyof Collections
 /** A part of a name that ends where the next begins, whatever stands in either. */
 export const laneId = (queue: string, key: string): string => `${queue.length}:${queue}${key}`
 export const statsId = (queue: string, span: number, start: number): string => `${span}:${start}:${queue}`
+export const countId = (span: number, start: number, type: string): string => `${span}:${start}:${type}`
 export const attemptId = (jobId: number, fence: number): string => `${jobId}:${fence}`

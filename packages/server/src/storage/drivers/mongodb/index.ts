@@ -7,6 +7,7 @@ import { MongoJobs } from './jobs.ts'
 import { Journal } from './journal.ts'
 import { MongoLeader } from './leader.ts'
 import { MongoLeases } from './leases.ts'
+import { MongoLogEvents } from './log-events.ts'
 import { MongoMigrations } from './migrations.ts'
 import { MongoOperations } from './operations.ts'
 import { MongoQueues } from './queues.ts'
@@ -52,9 +53,11 @@ export function openMongodb({ url, onError }: MongodbOptions): Storage {
     access: new MongoAccess(connection, writer),
     idempotency: new MongoIdempotency(writer),
     leader: new MongoLeader(writer),
+    logEvents: new MongoLogEvents(connection, writer),
     transfer: new MongoTransfer(connection, writer),
     upkeep: new MongoUpkeep(connection, writer),
     onReady: (listener) => writer.onReady(listener),
+    onLogEvents: (listener) => writer.onLogEvents(listener),
     close: () => (closed ??= close()),
   }
 }

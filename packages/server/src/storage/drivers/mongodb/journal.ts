@@ -15,6 +15,7 @@ export interface Sequences {
   event: number
   operation: number
   text: number
+  logEvent: number
 }
 
 /** What a commit does to the database. */
@@ -29,7 +30,10 @@ export interface Head {
   readonly sequences: Sequences
 }
 
-export const BEGINNING: Head = { number: 0, sequences: { request: 1, receivedAt: 0, event: 1, operation: 1, text: 1 } }
+export const BEGINNING: Head = {
+  number: 0,
+  sequences: { request: 1, receivedAt: 0, event: 1, operation: 1, text: 1, logEvent: 1 },
+}
 
 /**
  * How long a server that waits for another goes without a sign of life before it finishes in its place what that has begun. One

@@ -5,6 +5,7 @@ import type { MigrationStore } from '../../contract/migrations.ts'
 import type { Connection } from './connection.ts'
 import { isDuplicate } from './errors.ts'
 import { initial } from './migrations/0001-initial.ts'
+import { logEvents } from './migrations/0002-log-events.ts'
 
 /** A step of the schema. It may be taken by several servers at once, and again where one was stopped half-way. */
 export interface Migration {
@@ -13,7 +14,7 @@ export interface Migration {
 }
 
 /** In order: the first one leads to version 1. */
-const MIGRATIONS: readonly Migration[] = [initial]
+const MIGRATIONS: readonly Migration[] = [initial, logEvents]
 
 /** Said at each start. */
 const SINGLE_NODE =

@@ -1,16 +1,19 @@
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Instant } from '../../../lib/time.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
-import type { Operation, OperationAction } from '../../../model/operation.ts'
+import type { LogEventFilter } from '../../../model/log-event.ts'
+import type { JobAction, Operation } from '../../../model/operation.ts'
 import type { OperationStore } from '../../contract/operations.ts'
 import type { Page } from '../../contract/page.ts'
 import type { MovedJob } from '../../contract/storage.ts'
 import type { OperationRecord } from '../../contract/transfer.ts'
+import { outlineLogEvents } from '../../sql/log-event-listing.ts'
 import { stateOf } from '../../sql/stages.ts'
 import type { Connection } from './connection.ts'
 import type { OperationDocument } from './documents.ts'
 import { deleteRequest, findJob } from './job-documents.ts'
 import { cancelJob, listJobs, retryJob } from './jobs.ts'
+import { MongoLogEventReader } from './log-event-ranges.ts'
 import { pageOf, pageQuery } from './paging.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
@@ -34,7 +37,7 @@ export class MongoOperations implements OperationStore {
         filter: JSON.stringify(filter),
         state: 'running',
         position: 0,
-        upto: sequences.request - 1,
+        upto: (action === 'delete_log_events' ? sequences.logEvent : sequences.request) - 1,
         examined: 0,
         changed: 0,
         skipped: 0,
@@ -88,6 +91,19 @@ async function advance(
   note: string,
   now: Instant,
 ): Promise<MovedJob[]> {
+  const { action } = operation
+  if (action !== 'delete_log_events') return advanceJobs(transaction, { ...operation, action }, limit, note, now)
+  await advanceLogEvents(transaction, operation, limit, now)
+  return []
+}
+
+async function advanceJobs(
+  transaction: Transaction,
+  operation: OperationDocument & { readonly action: JobAction },
+  limit: number,
+  note: string,
+  now: Instant,
+): Promise<MovedJob[]> {
   const { tables, connection } = transaction
   const filter = JSON.parse(operation.filter) as JobFilter
   // Jobs change their place in the lists as they are acted on, but never their id: the way through is by id.
@@ -115,9 +131,30 @@ async function advance(
   return moved
 }
 
+/** Goes through the events in order of time, of which none changes its place. */
+async function advanceLogEvents(
+  { connection, logEvents, tables }: Transaction,
+  operation: OperationDocument,
+  limit: number,
+  now: Instant,
+): Promise<void> {
+  const { _id, position, sequence = 0, examined, changed, upto } = operation
+  const filter = JSON.parse(operation.filter) as LogEventFilter
+  const after = examined === 0 && sequence === 0 ? 0 : { at: position, sequence }
+  const page = await outlineLogEvents(new MongoLogEventReader(connection), { filter, order: 'asc', after, limit })
+  const concerned = page.outlines.map((outline) => outline.sequence).filter((found) => found <= upto)
+  const deleted = await logEvents.remove(concerned, now)
+  tables.operations.update(_id, {
+    ...(page.next !== null && { position: page.next.at, sequence: page.next.sequence }),
+    examined: examined + deleted,
+    changed: changed + deleted,
+    ...(page.next === null && { state: 'completed', finishedAt: now }),
+  })
+}
+
 async function act(
   transaction: Transaction,
-  action: OperationAction,
+  action: JobAction,
   id: number,
   note: string,
   now: Instant,

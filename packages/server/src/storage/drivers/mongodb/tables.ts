@@ -1,9 +1,13 @@
 import type { Change } from './changes.ts'
 import type { Connection } from './connection.ts'
+import type { CollectionName } from './documents.ts'
 import { Table } from './table.ts'
 
 /** What hangs on documents of other collections. */
 type Dependent = 'texts' | 'attempts' | 'events'
+
+/** Collections of which nothing is kept in memory. */
+type Unkept = 'logEvents'
 
 /** All collections, as the writer sees them. */
 export class Tables {
@@ -20,7 +24,11 @@ export class Tables {
   readonly keys: Table<'keys'>
   readonly leader: Table<'leader'>
   readonly sweeps: Table<'sweeps'>
+  readonly logEventCounts: Table<'logEventCounts'>
+  readonly logEventFollowers: Table<'logEventFollowers'>
+  readonly logEventArrivals: Table<'logEventArrivals'>
   readonly transfer: Table<'transfer'>
+  #unkept: Change[] = []
   #dropped: { readonly table: Dependent; readonly field: string; readonly values: readonly (string | number)[] }[] = []
 
   constructor(connection: Connection) {
@@ -38,7 +46,15 @@ export class Tables {
     this.keys = new Table('keys', connection)
     this.leader = new Table('leader', connection)
     this.sweeps = new Table('sweeps', connection)
+    this.logEventCounts = new Table('logEventCounts', connection)
+    this.logEventFollowers = new Table('logEventFollowers', connection)
+    this.logEventArrivals = new Table('logEventArrivals', connection)
     this.transfer = new Table('transfer', connection)
+  }
+
+  /** Changes to collections of which nothing is kept. */
+  add(changes: readonly Change[]): void {
+    this.#unkept.push(...changes)
   }
 
   /** Deletes what hangs on documents that the transaction changes or deletes: those whose `field` has one of the values. */
@@ -49,6 +65,7 @@ export class Tables {
   changes(): Change[] {
     return [
       ...this.#all().flatMap((table) => table.changes()),
+      ...this.#unkept,
       ...[...Map.groupBy(this.#dropped, ({ table, field }) => `${table}.${field}`).values()].map((same) => {
         const { table, field } = same[0]!
         return { kind: 'drop', table, field, values: same.flatMap(({ values }) => values) } as const
@@ -58,17 +75,17 @@ export class Tables {
 
   commit(): void {
     for (const table of this.#all()) table.commit()
-    this.#dropped = []
+    this.#clear()
   }
 
   rollback(): void {
     for (const table of this.#all()) table.rollback()
-    this.#dropped = []
+    this.#clear()
   }
 
   /** Takes over what other servers have committed. */
   adopt(changes: readonly Change[]): void {
-    for (const change of changes) this[change.table].adopt(change)
+    for (const change of changes) if (isKept(change.table)) this[change.table].adopt(change)
   }
 
   forget(): void {
@@ -76,9 +93,14 @@ export class Tables {
     for (const table of this.#all()) table.forget()
   }
 
+  #clear(): void {
+    this.#dropped = []
+    this.#unkept = []
+  }
+
   #all(): readonly { changes(): Change[]; commit(): void; rollback(): void; forget(): void }[] {
     const { requests, texts, attempts, events, queues, lanes, stats, idempotency, workers, operations, keys } = this
-    const { leader, sweeps, transfer } = this
+    const { leader, sweeps, logEventCounts, logEventFollowers, logEventArrivals, transfer } = this
     return [
       requests,
       texts,
@@ -93,7 +115,12 @@ export class Tables {
       keys,
       leader,
       sweeps,
+      logEventCounts,
+      logEventFollowers,
+      logEventArrivals,
       transfer,
     ]
   }
 }
+
+const isKept = (name: CollectionName): name is Exclude<CollectionName, Unkept> => name !== ('logEvents' satisfies Unkept)

@@ -3,8 +3,9 @@ import { DEFAULT_QUEUE_SETTINGS } from '../../../model/queue.ts'
 import { Stage } from '../../sql/stages.ts'
 import type { Connection } from './connection.ts'
 import { statsId } from './documents.ts'
-import type { Sequences } from './journal.ts'
+import { BEGINNING, type Sequences } from './journal.ts'
 import { Lanes } from './lanes.ts'
+import { LogEventDocuments } from './log-event-documents.ts'
 import { QueueState } from './queue-state.ts'
 import { addSums, noSums, type Sums } from './sums.ts'
 import type { Tables } from './tables.ts'
@@ -27,14 +28,17 @@ export class Transaction {
   readonly connection: Connection
   readonly tables: Tables
   readonly lanes: Lanes
+  readonly logEvents: LogEventDocuments
   readonly sequences: Sequences
   readonly #queues = new Map<string, QueueState>()
 
   constructor(connection: Connection, tables: Tables, sequences: Sequences) {
     this.connection = connection
     this.tables = tables
-    this.sequences = { ...sequences }
+    // The last commit may be of a version that did not know all of them.
+    this.sequences = { ...BEGINNING.sequences, ...sequences }
     this.lanes = new Lanes(this)
+    this.logEvents = new LogEventDocuments(this)
   }
 
   /** The id of the next request, and when it counts as received: never before the one with the id before it. */
@@ -112,6 +116,7 @@ export class Transaction {
   async flush(): Promise<void> {
     const { queues, stats } = this.tables
     this.lanes.flush()
+    await this.logEvents.flush()
     await stats.load(
       [...this.#queues.values()].flatMap(({ name, sums }) =>
         [...sums.keys()].flatMap((minute) => STATS_SPANS.map((span) => statsId(name, span, minute - (minute % span)))),

@@ -6,8 +6,10 @@ import { ofKey, toKey } from './access.ts'
 import { type Connection, EXISTING } from './connection.ts'
 import { type CollectionName, type Collections, statsId } from './documents.ts'
 import { ofEvent, toEvents } from './events.ts'
+import { ARRIVALS } from './log-event-documents.ts'
 import { ofOperation, toOperation } from './operations.ts'
 import type { Transaction } from './transaction.ts'
+import { logEvents } from './transfer-log-events.ts'
 import { requests } from './transfer-requests.ts'
 import { usage } from './transfer-usage.ts'
 import { ofWorker, toWorker } from './workers.ts'
@@ -20,7 +22,7 @@ export interface RecordCollection<Kind extends RecordKind> {
 }
 
 /** A collection that has a document for each record. */
-interface Layout<Kind extends RecordKind, Name extends CollectionName> {
+interface Layout<Kind extends RecordKind, Name extends Exclude<CollectionName, 'logEvents'>> {
   readonly name: Name
   /** In characters, of documents that may be large. */
   readonly sizeOf?: (document: Collections[Name]) => number
@@ -28,7 +30,7 @@ interface Layout<Kind extends RecordKind, Name extends CollectionName> {
   toDocument(record: Records[Kind], transaction: Transaction): Collections[Name]
 }
 
-function inDocuments<Kind extends RecordKind, Name extends CollectionName>({
+function inDocuments<Kind extends RecordKind, Name extends Exclude<CollectionName, 'logEvents'>>({
   name,
   sizeOf = () => 0,
   toRecords,
@@ -55,18 +57,27 @@ function inDocuments<Kind extends RecordKind, Name extends CollectionName>({
 const counters: RecordCollection<'counters'> = {
   count: async () => 1,
   async read({ sequences }) {
-    const { request, receivedAt, event, operation } = sequences
-    const record = { nextRequest: request, lastReceivedAt: receivedAt, nextEvent: event, nextOperation: operation }
+    const { request, receivedAt, event, operation, logEvent } = sequences
+    const record = {
+      nextRequest: request,
+      lastReceivedAt: receivedAt,
+      nextEvent: event,
+      nextOperation: operation,
+      nextLogEvent: logEvent,
+    }
     return { records: [record], next: null }
   },
-  async insert({ sequences }, records) {
-    for (const { nextRequest, lastReceivedAt, nextEvent, nextOperation } of records)
+  async insert({ sequences, tables }, records) {
+    for (const { nextRequest, lastReceivedAt, nextEvent, nextOperation, nextLogEvent } of records) {
       Object.assign(sequences, {
         request: nextRequest,
         receivedAt: lastReceivedAt,
         event: nextEvent,
         operation: nextOperation,
+        logEvent: nextLogEvent,
       })
+      tables.logEventArrivals.put({ _id: ARRIVALS, sequence: nextLogEvent - 1 })
+    }
   },
 }
 
@@ -93,7 +104,10 @@ const events = inDocuments<'event', 'events'>({
 const operations = inDocuments<'operation', 'operations'>({
   name: 'operations',
   toRecords: (documents) =>
-    documents.map((document) => ({ ...toOperation(document), position: document.position, upto: document.upto })),
+    documents.map((document) => {
+      const { position, sequence = 0, upto } = document
+      return { ...toOperation(document), position, sequence, upto }
+    }),
   toDocument: ofOperation,
 })
 
@@ -143,6 +157,12 @@ const stats = inDocuments<'stats', 'stats'>({
   },
 })
 
+const followers = inDocuments<'follower', 'logEventFollowers'>({
+  name: 'logEventFollowers',
+  toRecords: (documents) => documents.map(({ _id: name, sequence }) => ({ name, sequence })),
+  toDocument: ({ name, sequence }) => ({ _id: name, sequence }),
+})
+
 export const RECORD_COLLECTIONS: { readonly [Kind in RecordKind]: RecordCollection<Kind> } = {
   counters,
   queue: queues,
@@ -154,4 +174,6 @@ export const RECORD_COLLECTIONS: { readonly [Kind in RecordKind]: RecordCollecti
   idempotency,
   usage,
   stats,
+  logEvent: logEvents,
+  follower: followers,
 }

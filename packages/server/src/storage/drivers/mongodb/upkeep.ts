@@ -68,7 +68,7 @@ export class MongoUpkeep implements UpkeepStore {
 
   /** Beside the writer: what is removed here means nothing to anybody. */
   async #forgetDeleted(now: Instant): Promise<void> {
-    for (const name of ['requests', 'lanes', 'keys'] as const)
+    for (const name of ['requests', 'lanes', 'keys', 'logEvents', 'logEventCounts'] as const)
       await this.#connection.run(async () =>
         (await this.#connection.collection(name)).deleteMany({ deletedAt: { $lt: now - DELETED_KEPT } }),
       )

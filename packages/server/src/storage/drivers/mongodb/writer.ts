@@ -8,11 +8,12 @@ import { Transaction } from './transaction.ts'
 
 interface Task {
   readonly work: (transaction: Transaction) => Promise<unknown>
+  readonly weight: number
   readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
 }
 
-/** A commit of more than this would keep others waiting. */
+/** A commit that weighs more than this would keep others waiting. */
 const LARGEST_GROUP = 1_000
 
 /**
@@ -28,6 +29,7 @@ export class Writer {
   readonly #journal: Journal
   readonly #tables: Tables
   readonly #listeners = new Set<ReadyListener>()
+  readonly #logEventListeners = new Set<() => void>()
   #tasks: Task[] = []
   #working: Promise<void> | null = null
   #closed = false
@@ -38,10 +40,11 @@ export class Writer {
     this.#tables = new Tables(connection)
   }
 
-  write<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
+  /** @param weight how much it writes: 1 is what a few jobs weigh. */
+  write<Result>(work: (transaction: Transaction) => Promise<Result>, weight = 1): Promise<Result> {
     if (this.#closed) return Promise.reject(new OctoflowError('storage_closed'))
     return new Promise((resolve, reject) => {
-      this.#tasks.push({ work, resolve, reject })
+      this.#tasks.push({ work, weight, resolve, reject })
       this.#working ??= this.#work()
     })
   }
@@ -49,6 +52,11 @@ export class Writer {
   onReady(listener: ReadyListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  onLogEvents(listener: () => void): () => void {
+    this.#logEventListeners.add(listener)
+    return () => this.#logEventListeners.delete(listener)
   }
 
   /** Commits what was asked for and refuses what comes later. */
@@ -60,10 +68,19 @@ export class Writer {
   async #work(): Promise<void> {
     // Whatever else this turn of the event loop asks for comes along.
     await new Promise(setImmediate)
-    while (this.#tasks.length > 0) await this.#commitGroup(this.#tasks.splice(0, LARGEST_GROUP))
+    while (this.#tasks.length > 0) await this.#commitGroup(this.#nextGroup())
     await this.#journal.announce().catch(() => undefined)
     this.#working = null
     if (this.#tasks.length > 0) this.#working = this.#work()
+  }
+
+  #nextGroup(): Task[] {
+    let weight = 0
+    const beyond = this.#tasks.findIndex((task) => {
+      weight += task.weight
+      return weight > LARGEST_GROUP
+    })
+    return this.#tasks.splice(0, beyond === -1 ? this.#tasks.length : Math.max(1, beyond))
   }
 
   async #commitGroup(group: Task[]): Promise<void> {
@@ -115,6 +132,7 @@ export class Writer {
     this.#tables.commit()
     for (const [index, task] of group.entries()) task.resolve(results[index] as never)
     for (const { queue, count } of transaction.ready()) for (const listener of this.#listeners) listener(queue, count)
+    if (transaction.logEvents.appended) for (const listener of this.#logEventListeners) listener()
     return true
   }
 

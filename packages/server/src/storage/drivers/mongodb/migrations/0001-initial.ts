@@ -1,13 +1,8 @@
-import type { CreateIndexesOptions, Db, IndexSpecification } from 'mongodb'
 import type { Stage } from '../../../sql/stages.ts'
-import { isNotImplemented } from '../errors.ts'
 import type { Migration } from '../migrations.ts'
+import { createIndexes, type Index, SPARSE } from './indexes.ts'
 
-type Index = readonly [collection: string, key: IndexSpecification, options?: CreateIndexesOptions]
-
-/** Sparse and partial indexes have only the documents that have a field: most come and go with what a job waits for. */
-const SPARSE: CreateIndexesOptions = { sparse: true }
-
+/** Most documents come to sparse and partial ones, and go, with what a job waits for. */
 const INDEXES: readonly Index[] = [
   // Claims read one stage in order of priority and id.
   ['requests', { queue: 1, stage: 1, priority: 1, _id: 1 }],
@@ -37,18 +32,4 @@ const INDEXES: readonly Index[] = [
 ]
 
 /** Version 1: the indexes of all collections, which come to be with them. */
-export const initial: Migration = {
-  name: 'initial',
-  async up(db: Db) {
-    for (const [name, key, options] of INDEXES) {
-      const collection = db.collection(`octoflow_${name}`)
-      try {
-        await collection.createIndex(key, options)
-      } catch (error) {
-        // FerretDB knows no index that leaves documents out. It searches in no other either, but pays for each with every
-        // write, so it is better off without.
-        if (options === undefined || !isNotImplemented(error)) throw error
-      }
-    }
-  },
-}
+export const initial: Migration = { name: 'initial', up: (db) => createIndexes(db, INDEXES) }

@@ -12,6 +12,8 @@ import { engine } from './suites/engine.ts'
 import { footprint } from './suites/footprint.ts'
 import { growth } from './suites/growth.ts'
 import { latency } from './suites/latency.ts'
+import { logEvents } from './suites/log-events.ts'
+import { manyLogEvents } from './suites/many-log-events.ts'
 import { mysql } from './suites/mysql.ts'
 import { postgres } from './suites/postgres.ts'
 import { remote } from './suites/remote.ts'
@@ -31,6 +33,8 @@ const SUITES: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   latency,
   footprint,
   growth,
+  events: logEvents,
+  many_events: manyLogEvents,
   mysql,
 }
 

@@ -9,15 +9,24 @@ export interface WrkResult {
   readonly errors: number
 }
 
-const SCRIPT = new URL('./post.lua', import.meta.url).pathname
+const pathOf = (script: string): string => new URL(`./${script}`, import.meta.url).pathname
 
-/** Drives an address with wrk, one thread. @param body bytes of JSON to post. */
+/**
+ * Drives an address with wrk, one thread.
+ * @param script the script beside this file that makes the requests, which gets the key and `argument`.
+ */
 export async function wrk(
   url: string,
-  options: { readonly seconds: number; readonly connections: number; readonly body: number; readonly key: string },
+  options: {
+    readonly seconds: number
+    readonly connections: number
+    readonly key: string
+    readonly script: string
+    readonly argument: string | number
+  },
 ): Promise<WrkResult> {
-  const { seconds, connections, body, key } = options
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', SCRIPT, url, '--', key, String(body)]
+  const { seconds, connections, key, script, argument } = options
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', pathOf(script), url, '--', key, String(argument)]
   const { stdout } = await promisify(execFile)('wrk', args)
   const number = (pattern: RegExp): number => Number(pattern.exec(stdout)?.[1] ?? 0)
   return {

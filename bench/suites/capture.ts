@@ -14,7 +14,7 @@ const NOT_MEASURED: WrkResult = { requestsPerSecond: 0, p50: 0, p99: 0, errors: 
 /** `POST /request?custom_value=…`: durable, beside the same route that stores nothing, and beside the original. */
 export async function capture({ runs, scale }: BenchOptions): Promise<Report> {
   const seconds = Math.max(1, Math.round(8 * scale))
-  const load = { seconds, connections: CONNECTIONS, body: BODY, key: KEY }
+  const load = { seconds, connections: CONNECTIONS, key: KEY, script: 'post.lua', argument: BODY }
   await using ours = await ServerProcess.octoflow()
   await using bare = await ServerProcess.start(process.execPath, [
     new URL('../ceilings/bare-fastify.ts', import.meta.url).pathname,

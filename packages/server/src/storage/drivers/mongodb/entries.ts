@@ -121,7 +121,8 @@ export class Entries {
 
   async deleteParts({ token, changes }: Entry): Promise<void> {
     if (typeof changes !== 'number') return
-    await (await this.#parts()).deleteMany({ _id: { $in: partNames(token, changes) } } as Document)
+    const filter = { _id: { $in: partNames(token, changes) } } as Document
+    await this.#connection.run(async () => (await this.#parts()).deleteMany(filter))
   }
 
   #journal() {

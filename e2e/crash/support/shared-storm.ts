@@ -56,6 +56,9 @@ const RESTARTS = [
 /** What was started before the database was away is left for twelve seconds; lost jobs are looked for every second. */
 const REST_SECONDS = 12 + LEASE_SECONDS + 2
 
+/** A submit may wait for its turn behind commits of other servers, and for the database to come back. */
+const COMMIT_WITHIN_SECONDS = 5
+
 /** What waits for the key of a job whose worker died has its turn after that was taken back: the longer, the more there is. */
 const TAIL_SECONDS = 20
 const TAIL_SHARE = 0.5
@@ -95,7 +98,7 @@ export async function sharedStorm(
   const { killedAt } = cluster
   const attempts = readJournal(cluster.journal, killedAt)
   const wanted = submitters.flatMap((submitter) => submitter.wanted)
-  const jobs = await verify({ client: cluster.client, wanted, attempts, journalEpoch })
+  const jobs = await verify({ client: cluster.client, wanted, attempts, journalEpoch, commitWithin: COMMIT_WITHIN_SECONDS })
   const inVain = doneInVain(attempts)
   const careless = inVain.filter(({ worker }) => !killedAt.has(worker))
   assert.deepEqual(careless, [], 'what was done by a worker that lived to report it is not done again')

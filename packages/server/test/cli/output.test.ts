@@ -77,6 +77,15 @@ test('Progress is a bar on a terminal that is taken away in the end.', () => {
   assert.match(output.raw, /^\r.{3}Submitting {2}█{12}░{12} {2}1 of 2 lines\r.{3}$/s)
 })
 
+test('Progress shows how far it has got, though nothing more comes.', async () => {
+  const output = new Output(80)
+  const progress = new Progress(new Screen(output), { label: 'Submitting', unit: 'lines', shown: true })
+  progress.update(1, 3)
+  progress.update(2, 3)
+  await output.until(/2 of 3 lines/)
+  progress.end()
+})
+
 test('Progress is silent for short work elsewhere, and where only data is wanted.', () => {
   for (const [columns, shown] of [
     [undefined, true],

@@ -45,6 +45,8 @@ export class Progress {
   readonly #status: StatusLine
   readonly #begunAt = performance.now()
   #shownAt: number
+  /** Shows what came too soon after the last drawing, should nothing follow. */
+  #later: NodeJS.Timeout | null = null
 
   constructor(screen: Screen, options: ProgressOptions) {
     this.#screen = screen
@@ -58,8 +60,14 @@ export class Progress {
    * @param fraction how much of the whole is done, where that is known although the total is not.
    */
   update(done: number, total: number | null, fraction = total === null || total === 0 ? null : done / total): void {
+    if (!this.#options.shown) return
+    this.#cancel()
     const now = performance.now()
-    if (!this.#options.shown || now - this.#shownAt < (this.#screen.isTerminal ? DRAW_EVERY_MS : LINE_EVERY_MS)) return
+    const left = this.#shownAt + (this.#screen.isTerminal ? DRAW_EVERY_MS : LINE_EVERY_MS) - now
+    if (left > 0) {
+      this.#later = setTimeout(() => this.update(done, total, fraction), left).unref()
+      return
+    }
     this.#shownAt = now
     const text = this.#text(done, total, fraction, (now - this.#begunAt) / 1_000)
     if (this.#screen.isTerminal) this.#status.show(text)
@@ -68,7 +76,13 @@ export class Progress {
 
   /** Takes the bar away. */
   end(): void {
+    this.#cancel()
     this.#status.clear()
+  }
+
+  #cancel(): void {
+    if (this.#later !== null) clearTimeout(this.#later)
+    this.#later = null
   }
 
   #text(done: number, total: number | null, fraction: number | null, seconds: number): string {

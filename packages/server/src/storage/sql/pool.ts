@@ -34,8 +34,8 @@ export class Pool<Connection extends PooledConnection> {
     },
   )
   #opening = 0
-  /** Why the server could not be reached just now. */
-  #trouble: unknown = null
+  /** Why the server could not be reached last, and until when that is told at once. */
+  #trouble: { readonly error: unknown; readonly until: number } | null = null
   #closed = false
 
   constructor(connect: () => Promise<Connection>, size: number) {
@@ -53,7 +53,8 @@ export class Pool<Connection extends PooledConnection> {
       }
       this.#drop(free)
     }
-    if (this.#trouble !== null && this.#all.size === 0) return Promise.reject(this.#trouble)
+    if (this.#trouble !== null && this.#all.size === 0 && performance.now() < this.#trouble.until)
+      return Promise.reject(this.#trouble.error)
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject })
       if (this.#all.size + this.#opening < this.#size) void this.#open()
@@ -95,19 +96,12 @@ export class Pool<Connection extends PooledConnection> {
     } catch (error) {
       // Those who wait for one of the others that are open get one; without any there is nothing to wait for.
       if (this.#all.size === 0) {
-        this.#rest(error)
+        this.#trouble = { error, until: performance.now() + REST_MS }
         for (const { reject } of this.#waiting.splice(0)) reject(error)
       } else this.#waiting.shift()?.reject(error)
     } finally {
       this.#opening--
     }
-  }
-
-  #rest(trouble: unknown): void {
-    this.#trouble = trouble
-    setTimeout(() => {
-      this.#trouble = null
-    }, REST_MS).unref()
   }
 
   #drop(connection: Connection): void {

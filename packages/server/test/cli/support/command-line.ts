@@ -22,6 +22,8 @@ export interface Surroundings {
   readonly columns?: number
 }
 
+const LONGEST_WAIT_MS = 30_000
+
 /** Standard output or standard error, kept. Colours are taken away, since the surroundings of the tests may ask for them. */
 export class Output extends Writable {
   readonly isTTY: boolean
@@ -44,9 +46,14 @@ export class Output extends Writable {
     return this.#text
   }
 
-  /** Resolves as soon as what was written so far matches. */
+  /** Resolves as soon as what was written so far matches; rejects when it has not for too long. */
   async until(pattern: RegExp): Promise<void> {
-    while (!pattern.test(this.text)) await this.#changed.promise
+    const tooLong = AbortSignal.timeout(LONGEST_WAIT_MS)
+    tooLong.addEventListener('abort', () => this.#changed.resolve())
+    while (!pattern.test(this.text)) {
+      if (tooLong.aborted) throw new Error(`${pattern} was not written, but ${JSON.stringify(this.text)}`)
+      await this.#changed.promise
+    }
   }
 
   override _write(chunk: string | Buffer, _encoding: BufferEncoding, done: () => void): void {

@@ -5,6 +5,7 @@ import { DAY, MILLISECOND } from '../../src/lib/time.ts'
 import type { Storage } from '../../src/storage/contract/storage.ts'
 import { apply } from '../../src/storage/drivers/mongodb/changes.ts'
 import { Connection } from '../../src/storage/drivers/mongodb/connection.ts'
+import { PART_LENGTH } from '../../src/storage/drivers/mongodb/texts.ts'
 import { after, logEvent, NOW, newRequest, QUEUE } from '../conformance/harness.ts'
 import { Ferretdb } from './ferretdb.ts'
 import { freshDatabase, openAt, SKIPPED } from './mongodb-storage.ts'
@@ -221,6 +222,19 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
     assert.ok((await parts()) > 1)
     await storage.logEvents.prune({ type: 'user', before: after(1), limit: 10 })
     assert.equal(await parts(), 0)
+  })
+
+  test('a log event is read again when its text is missing, and never given without it', async () => {
+    await using site = Site.make()
+    const { logEvents } = await site.open()
+    await logEvents.append({ events: [logEvent({ id: 'large', document: JSON.stringify('x'.repeat(PART_LENGTH)) })] })
+    await site.collection('texts').deleteMany({})
+    for (const read of [
+      () => logEvents.find({ ids: ['large'] }),
+      () => logEvents.list({ filter: {}, order: 'asc', after: 0, limit: 10 }),
+      () => logEvents.follow({ after: null, limit: 10 }),
+    ])
+      await assert.rejects(read, { code: 'storage_corrupt' })
   })
 
   test('a schema that a later version wrote is refused', async () => {

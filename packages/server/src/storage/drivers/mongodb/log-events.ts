@@ -8,6 +8,7 @@ import { ALL_TIME } from '../../sql/log-event-spans.ts'
 import type { Connection } from './connection.ts'
 import { ARRIVALS, toLogEvents } from './log-event-documents.ts'
 import { MongoLogEventReader } from './log-event-ranges.ts'
+import { readWhole } from './texts.ts'
 import type { Writer } from './writer.ts'
 
 /** So many events, and so many characters, weigh as much as another write. */
@@ -35,13 +36,15 @@ export class MongoLogEvents implements LogEventStore {
     return this.#writer.write(({ logEvents }) => logEvents.append(events), weightOf(events))
   }
 
-  async find({ ids }: Params<'find'>): Promise<readonly LogEvent[]> {
-    const found = await toLogEvents(this.#connection, await this.#connection.findByIds('logEvents', ids))
-    return found.map(({ sequence: _, ...event }) => event)
+  find({ ids }: Params<'find'>): Promise<readonly LogEvent[]> {
+    return readWhole(async () => {
+      const found = await toLogEvents(this.#connection, await this.#connection.findByIds('logEvents', ids))
+      return found.map(({ sequence: _, ...event }) => event)
+    })
   }
 
   list(params: Params<'list'>): Promise<LogEventPage> {
-    return listLogEvents(this.#reader, params)
+    return readWhole(() => listLogEvents(this.#reader, params))
   }
 
   count({ filter }: Params<'count'>): Promise<LogEventCount> {
@@ -53,16 +56,8 @@ export class MongoLogEvents implements LogEventStore {
     return counts.map(({ type, events: count }) => ({ type, count }))
   }
 
-  async follow({ after, limit }: Params<'follow'>): Promise<LogEventsFollowed | null> {
-    const begin = after === null ? 0 : readMark(after)
-    const last = await this.#last()
-    if (begin === null || begin > last) return null
-    const arrived = { filter: { sequence: { $gt: begin, $lte: last } }, sort: { sequence: 1 }, limit } as const
-    const found = await this.#connection.take('logEvents', arrived, ({ size }) => size, CHARACTERS_AT_ONCE)
-    const events = (await toLogEvents(this.#connection, found)).map(({ sequence, ...event }) => {
-      return { ...event, mark: String(sequence) }
-    })
-    return { events, mark: events.at(-1)?.mark ?? String(last) }
+  follow(params: Params<'follow'>): Promise<LogEventsFollowed | null> {
+    return readWhole(() => this.#follow(params))
   }
 
   async end(): Promise<string> {
@@ -87,6 +82,18 @@ export class MongoLogEvents implements LogEventStore {
     // What is left of them is for servers that were stopped half-way, and those go by the time of day.
     const now = Date.now() * MILLISECOND
     return this.#writer.write(({ logEvents }) => logEvents.prune(type, before, limit, now), Math.ceil(limit / LIGHT))
+  }
+
+  async #follow({ after, limit }: Params<'follow'>): Promise<LogEventsFollowed | null> {
+    const begin = after === null ? 0 : readMark(after)
+    const last = await this.#last()
+    if (begin === null || begin > last) return null
+    const arrived = { filter: { sequence: { $gt: begin, $lte: last } }, sort: { sequence: 1 }, limit } as const
+    const found = await this.#connection.take('logEvents', arrived, ({ size }) => size, CHARACTERS_AT_ONCE)
+    const events = (await toLogEvents(this.#connection, found)).map(({ sequence, ...event }) => {
+      return { ...event, mark: String(sequence) }
+    })
+    return { events, mark: events.at(-1)?.mark ?? String(last) }
   }
 
   /** The sequence up to which all events are in their places. */

@@ -1,10 +1,15 @@
 import { SystemClock } from '../../packages/server/src/lib/clock.ts'
 import { SECOND } from '../../packages/server/src/lib/time.ts'
+import type { QueueSettings } from '../../packages/server/src/model/queue.ts'
 import type { NewRequest } from '../../packages/server/src/storage/contract/requests.ts'
 import type { Storage } from '../../packages/server/src/storage/contract/storage.ts'
 
 /** What the suites ask of a storage driver, below the engine: the same calls whatever the database. */
 
+export const BATCH = 500
+export const LOOPS = 2
+export const WORKERS = 24
+export const KEYS = 100
 export const QUEUE = 'bench'
 export const PAYLOAD = '{"n":1}'
 
@@ -51,12 +56,11 @@ export async function work(storage: Storage, limit: number): Promise<number> {
 }
 
 /** Submits jobs and works them off, in batches, several batches side by side. @returns jobs per second. */
-export async function endToEnd(storage: Storage, count: number, { batch = 500, loops = 2 } = {}): Promise<number> {
+export async function endToEnd(storage: Storage, count: number, { batch = BATCH, loops = LOOPS } = {}): Promise<number> {
   const requests = Array.from({ length: batch }, () => newRequest())
   let left = count
-  const begun = performance.now()
-  await Promise.all(
-    Array.from({ length: loops }, async () => {
+  return rateOf(count, () =>
+    inLoops(loops, async () => {
       while (left > 0) {
         left -= batch
         await submit(storage, requests)
@@ -64,5 +68,67 @@ export async function endToEnd(storage: Storage, count: number, { batch = 500, l
       }
     }),
   )
-  return (count / (performance.now() - begun)) * 1000
+}
+
+/** Jobs per second. */
+export interface Rates {
+  readonly submit: number
+  readonly drain: number
+  readonly endToEnd: number
+}
+
+const inLoops = async (loops: number, run: () => Promise<void>): Promise<void> => {
+  await Promise.all(Array.from({ length: loops }, run))
+}
+
+export async function rateOf(count: number, run: () => Promise<void>): Promise<number> {
+  const begun = performance.now()
+  await run()
+  return (count / (performance.now() - begun)) * 1_000
+}
+
+/** Three phases, whoever the candidate is: all in, all out, and both in turn. */
+export async function phases(count: number, submit: () => Promise<void>, work: () => Promise<number>): Promise<Rates> {
+  const times = (act: () => Promise<unknown>) => {
+    let left = count / BATCH
+    return rateOf(count, () =>
+      inLoops(LOOPS, async () => {
+        while (left-- > 0) await act()
+      }),
+    )
+  }
+  const drain = () =>
+    rateOf(count, () =>
+      inLoops(LOOPS, async () => {
+        while ((await work()) > 0);
+      }),
+    )
+  return { submit: await times(submit), drain: await drain(), endToEnd: await times(() => submit().then(work)) }
+}
+
+/** @param keys how many concurrency keys the jobs have, with ten places each and a rate limit that is never reached. */
+export async function ratesOf(storage: Storage, count: number, keys: number | null): Promise<Rates> {
+  const limits: Partial<QueueSettings> = { keyConcurrency: 10, rateLimit: { limit: 1e9, period: 60 * SECOND } }
+  if (keys !== null) await storage.queues.configure({ now: clock.now(), name: QUEUE, change: limits, ifVersion: null })
+  let made = 0
+  const request = (): NewRequest => newRequest(keys === null ? null : `key-${made++ % keys}`)
+  return phases(
+    count,
+    () => submit(storage, Array.from({ length: BATCH }, request)),
+    () => work(storage, BATCH),
+  )
+}
+
+/** Independent workers that have one job at a time. @returns jobs per second. */
+export async function rateOneByOne(storage: Storage, count: number): Promise<number> {
+  for (let made = 0; made < count; made += BATCH)
+    await submit(
+      storage,
+      Array.from({ length: BATCH }, () => newRequest()),
+    )
+  return rateOf(count, () =>
+    inLoops(WORKERS, async () => {
+      while ((await work(storage, 1)) > 0);
+    }),
+  )
 }

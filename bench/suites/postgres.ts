@@ -1,32 +1,28 @@
-import { SystemClock } from '../../packages/server/src/lib/clock.ts'
-import { SECOND } from '../../packages/server/src/lib/time.ts'
-import type { QueueSettings } from '../../packages/server/src/model/queue.ts'
-import type { NewRequest } from '../../packages/server/src/storage/contract/requests.ts'
 import type { Storage } from '../../packages/server/src/storage/contract/storage.ts'
 import { openPostgres } from '../../packages/server/src/storage/drivers/postgres/index.ts'
 import { PostgresServer } from '../../packages/server/test/drivers/postgres-server.ts'
 import { PostgresByHand } from '../ceilings/postgres-by-hand.ts'
+import {
+  BATCH,
+  claim,
+  clock,
+  KEYS,
+  LOOPS,
+  newRequest,
+  PAYLOAD,
+  phases,
+  type Rates,
+  rateOf,
+  rateOneByOne,
+  ratesOf,
+  submit,
+  WORKERS,
+} from '../load/storage-load.ts'
 import type { BenchOptions } from '../main.ts'
 import { type Report, showMs, showPercent, showRate } from '../report.ts'
 import { GraphileWorker, loadGraphileWorker } from '../rivals/graphile-worker.ts'
 import { loadPgBoss, PgBossQueue } from '../rivals/pg-boss.ts'
 import { alternate, type Figures, figuresOf, percentile, ratios } from '../runs.ts'
-
-const BATCH = 500
-const LOOPS = 2
-const WORKERS = 24
-const KEYS = 100
-const PAYLOAD = '{"n":1}'
-const QUEUE = 'bench'
-
-const clock = new SystemClock()
-
-/** Jobs per second. */
-interface Rates {
-  readonly submit: number
-  readonly drain: number
-  readonly endToEnd: number
-}
 
 interface OneByOne {
   readonly rate: number
@@ -138,35 +134,6 @@ function slower(what: string, ours: readonly number[], theirs: readonly (readonl
   return [{ what, wanted: `≤ ${wanted}`, measured: shown(times, 2), met: times.median <= wanted }]
 }
 
-const inLoops = async (loops: number, run: () => Promise<void>): Promise<void> => {
-  await Promise.all(Array.from({ length: loops }, run))
-}
-
-async function rateOf(count: number, run: () => Promise<void>): Promise<number> {
-  const begun = performance.now()
-  await run()
-  return (count / (performance.now() - begun)) * 1_000
-}
-
-/** Three phases: all in, all out, and both in turn. */
-async function phases(count: number, submit: () => Promise<void>, work: () => Promise<number>): Promise<Rates> {
-  const times = (act: () => Promise<unknown>) => {
-    let left = count / BATCH
-    return rateOf(count, () =>
-      inLoops(LOOPS, async () => {
-        while (left-- > 0) await act()
-      }),
-    )
-  }
-  const drain = () =>
-    rateOf(count, () =>
-      inLoops(LOOPS, async () => {
-        while ((await work()) > 0);
-      }),
-    )
-  return { submit: await times(submit), drain: await drain(), endToEnd: await times(() => submit().then(work)) }
-}
-
 async function byHand(url: string, count: number): Promise<Rates> {
   await using hand = await PostgresByHand.open(url)
   return await phases(
@@ -188,32 +155,9 @@ async function withStorage<Result>(url: string, use: (storage: Storage) => Promi
   }
 }
 
-async function ratesOf(storage: Storage, count: number, keys: number | null): Promise<Rates> {
-  const limits: Partial<QueueSettings> = { keyConcurrency: 10, rateLimit: { limit: 1e9, period: 60 * SECOND } }
-  if (keys !== null) await storage.queues.configure({ now: clock.now(), name: QUEUE, change: limits, ifVersion: null })
-  let made = 0
-  const request = (): NewRequest => newRequest(keys === null ? null : `key-${made++ % keys}`)
-  return phases(
-    count,
-    () => submit(storage, Array.from({ length: BATCH }, request)),
-    () => work(storage, BATCH),
-  )
-}
-
 async function oneByOne(server: PostgresServer, count: number): Promise<OneByOne> {
   const before = await syncsOf(server)
-  const rate = await withStorage(server.url, async (storage) => {
-    for (let made = 0; made < count; made += BATCH)
-      await submit(
-        storage,
-        Array.from({ length: BATCH }, () => newRequest(null)),
-      )
-    return rateOf(count, () =>
-      inLoops(WORKERS, async () => {
-        while ((await work(storage, 1)) > 0);
-      }),
-    )
-  })
+  const rate = await withStorage(server.url, (storage) => rateOneByOne(storage, count))
   // Connections tell what they did when they end, at the latest.
   return { rate, syncsPerJob: ((await syncsOf(server)) - before) / count }
 }
@@ -231,7 +175,7 @@ async function latencies(storage: Storage, count: number): Promise<number[]> {
         claim(storage, 1).then(() => resolve(performance.now()), reject)
       })
     })
-    await submit(storage, [newRequest(null)])
+    await submit(storage, [newRequest()])
     const answered = performance.now()
     waits.push(Math.max(0, (await claimed) - answered))
   }
@@ -261,43 +205,4 @@ async function byPgBoss(library: NonNullable<Awaited<ReturnType<typeof loadPgBos
     const done = await boss.drain()
     if (done !== count) throw new Error(`pg-boss completed ${done} of ${count} jobs`)
   })
-}
-
-const newRequest = (concurrencyKey: string | null): NewRequest => ({
-  source: 'api',
-  sourceIp: null,
-  userAgent: null,
-  method: 'POST',
-  url: '/api/v1/jobs',
-  headers: null,
-  contentType: 'application/json',
-  body: PAYLOAD,
-  queue: QUEUE,
-  idempotency: null,
-  job: {
-    priority: 5,
-    runAt: null,
-    maxAttempts: null,
-    backoff: null,
-    uniqueKey: null,
-    concurrencyKey,
-    timeout: null,
-    labels: null,
-  },
-})
-
-async function submit({ requests }: Storage, items: readonly NewRequest[]): Promise<void> {
-  await requests.submit({ now: clock.now(), items })
-}
-
-const claim = ({ leases }: Storage, limit: number) =>
-  leases.claim({ now: clock.now(), queue: QUEUE, worker: 'bench', limit, lease: 30 * SECOND })
-
-async function work(storage: Storage, limit: number): Promise<number> {
-  const { jobs } = await claim(storage, limit)
-  if (jobs.length === 0) return 0
-  const outcome = { kind: 'completed', result: null, handled: true } as const
-  const reports = jobs.map(({ id, fence }) => ({ id, fence, outcome, finishedAt: null, events: [] }))
-  await storage.leases.report({ now: clock.now(), reports })
-  return jobs.length
 }

@@ -6,6 +6,7 @@ import { Roster } from '../../packages/server/src/core/engine/roster.ts'
 import { Work } from '../../packages/server/src/core/engine/work.ts'
 import { Feed } from '../../packages/server/src/core/feed.ts'
 import { type Incoming, Intake } from '../../packages/server/src/core/jobs/intake.ts'
+import { Outage } from '../../packages/server/src/core/maintenance/outage.ts'
 import type { Ports } from '../../packages/server/src/core/ports.ts'
 import { SystemClock } from '../../packages/server/src/lib/clock.ts'
 import { SECOND } from '../../packages/server/src/lib/time.ts'
@@ -149,12 +150,13 @@ const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
 async function withEngine<Result>(use: (engine: Engine) => Promise<Result>): Promise<Result> {
   const directory = mkdtempSync(join(tmpdir(), 'octoflow-bench-'))
   const storage = openSqlite({ path: join(directory, 'octoflow.db'), onError: console.error })
-  const ports: Ports = { storage, clock: new SystemClock(), logger: SILENT, random: Math.random }
+  const clock = new SystemClock()
+  const ports: Ports = { storage, clock, logger: SILENT, outage: new Outage(clock, SILENT), random: Math.random }
   const roster = new Roster(ports)
   const dispatcher = new Dispatcher(ports)
   const feed = new Feed(ports)
   try {
-    await storage.migrations.migrate({ now: ports.clock.now() })
+    await storage.migrations.migrate({ now: clock.now() })
     await dispatcher.start()
     return await use({ intake: new Intake(ports, feed), work: new Work(ports, dispatcher, roster, feed) })
   } finally {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LogEvents } from '../../packages/server/src/core/log-events/log-events.ts'
+import { Outage } from '../../packages/server/src/core/maintenance/outage.ts'
 import { loadEventTypes } from '../../packages/server/src/event-types/event-types.ts'
 import { DAY } from '../../packages/server/src/lib/time.ts'
 import type { Storage } from '../../packages/server/src/storage/contract/storage.ts'
@@ -118,7 +119,7 @@ const SETTINGS = ['shared_buffers=512MB', 'max_wal_size=4GB']
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
 
 export const logEventsOf = (storage: Storage): LogEvents =>
-  new LogEvents({ storage, clock, logger: SILENT, random: Math.random }, loadEventTypes(''))
+  new LogEvents({ storage, clock, logger: SILENT, outage: new Outage(clock, SILENT), random: Math.random }, loadEventTypes(''))
 
 async function rateOfStorage(storage: Storage, batches: number): Promise<number> {
   try {

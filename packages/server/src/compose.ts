@@ -24,6 +24,7 @@ import { EventRules } from './core/log-events/rules.ts'
 import { LogEventTail } from './core/log-events/tail.ts'
 import { ClockWatch } from './core/maintenance/clock-watch.ts'
 import { Maintenance } from './core/maintenance/maintenance.ts'
+import { Outage } from './core/maintenance/outage.ts'
 import { Rescue } from './core/maintenance/rescue.ts'
 import type { Ports } from './core/ports.ts'
 import { isOctoflowError, OctoflowError } from './errors/octoflow-error.ts'
@@ -69,7 +70,7 @@ export async function compose(
     exclusive: true,
     onError: (reason) => logger.warn({ reason }, 'the database had trouble with its upkeep; it is tried again'),
   })
-  const ports: Ports = { storage, clock, logger, random: Math.random }
+  const ports: Ports = { storage, clock, logger, outage: new Outage(clock, logger), random: Math.random }
 
   const feed = new Feed(ports)
   const roster = new Roster(ports)

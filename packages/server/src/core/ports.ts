@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Storage } from '../storage/contract/storage.ts'
+import type { Outage } from './maintenance/outage.ts'
 
 /** Where the core says what happens. pino's loggers fit. */
 export interface Logger {
@@ -14,6 +15,7 @@ export interface Ports {
   readonly storage: Storage
   readonly clock: Clock
   readonly logger: Logger
+  readonly outage: Outage
   /** Uniform in 0 … 1. */
   readonly random: () => number
 }

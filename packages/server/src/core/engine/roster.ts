@@ -130,7 +130,10 @@ export class Roster extends Service {
   #schedule(): void {
     this.#cancelTimer = this.#ports.clock.after(FLUSH_EVERY, () => {
       this.#flush()
-        .catch((error) => this.#ports.logger.warn({ err: error }, 'workers seen lately were not written down'))
+        .catch((error) => {
+          const { logger, outage } = this.#ports
+          if (!outage.explains(error)) logger.warn({ err: error }, 'workers seen lately were not written down')
+        })
         .finally(() => {
           if (this.running) this.#schedule()
         })

@@ -72,7 +72,8 @@ export class Leadership extends Service {
       this.#become(leader)
     } catch (error) {
       // Whether the lease could be renewed is not known; the next leader waits until it has lapsed, so stop before.
-      this.#ports.logger.warn({ err: error }, 'leadership could not be renewed')
+      const { logger, outage } = this.#ports
+      if (!outage.explains(error)) logger.warn({ err: error }, 'leadership could not be renewed')
       this.#become(false)
     }
   }

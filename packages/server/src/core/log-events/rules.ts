@@ -85,7 +85,9 @@ class RuleFollower {
       try {
         await this.#follow(signal)
       } catch (error) {
-        this.#ports.logger.warn({ err: error, rule: this.#rule.name }, 'a rule for log events failed; it is tried again')
+        const { logger, outage } = this.#ports
+        if (!outage.explains(error))
+          logger.warn({ err: error, rule: this.#rule.name }, 'a rule for log events failed; it is tried again')
         await this.#pause(signal)
       }
     }

@@ -44,10 +44,11 @@ export class Chore {
   }
 
   async #doRound(): Promise<void> {
+    const { logger, outage } = this.#ports
     try {
       while (this.#active && (await this.#batch()));
     } catch (error) {
-      this.#ports.logger.error({ err: error, chore: this.#name }, 'maintenance failed; it is tried again')
+      if (!outage.explains(error)) logger.error({ err: error, chore: this.#name }, 'maintenance failed; it is tried again')
     }
     if (!this.#active) return
     this.#cancelTimer()

@@ -66,7 +66,10 @@ export class ClockWatch extends Service {
   #schedule(): void {
     this.#cancelTimer = this.#clock.after(LOOK_EVERY, () => {
       this.look()
-        .catch((error) => this.#ports.logger.warn({ err: error }, 'the clock was not looked at; it is tried again'))
+        .catch((error) => {
+          const { logger, outage } = this.#ports
+          if (!outage.explains(error)) logger.warn({ err: error }, 'the clock was not looked at; it is tried again')
+        })
         .finally(() => {
           if (this.running) this.#schedule()
         })

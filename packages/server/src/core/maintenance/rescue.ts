@@ -82,6 +82,7 @@ export class Rescue extends Service {
   async #takeBack(startedSince: Instant): Promise<boolean> {
     const now = this.#ports.clock.now()
     const rescued = await this.#ports.storage.leases.rescue({ now, startedSince, limit: BATCH })
+    this.#ports.outage.end()
     if (rescued.length > 0) this.#ports.logger.warn({ jobs: rescued.length }, 'took back jobs whose lease ran out')
     this.#feed.publish(rescued)
     return rescued.length === BATCH

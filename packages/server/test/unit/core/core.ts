@@ -1,3 +1,4 @@
+import { Outage } from '../../../src/core/maintenance/outage.ts'
 import type { Logger, Ports } from '../../../src/core/ports.ts'
 import type { Service } from '../../../src/lib/service.ts'
 import type { Principal } from '../../../src/model/access.ts'
@@ -52,7 +53,7 @@ export async function openCore(): Promise<Core> {
   await storage.migrations.migrate({ now: NOW })
   const clock = new ManualClock()
   const logger = new RecordingLogger()
-  const ports: Ports = { storage, clock, logger, random: () => 0.5 }
+  const ports: Ports = { storage, clock, logger, outage: new Outage(clock, logger), random: () => 0.5 }
   const started: Service[] = []
   return {
     ports,

@@ -5,7 +5,9 @@ import { Operations } from '../../../../src/core/jobs/operations.ts'
 import { Leadership } from '../../../../src/core/leadership/leadership.ts'
 import { LogEventRetention } from '../../../../src/core/log-events/retention.ts'
 import { Maintenance } from '../../../../src/core/maintenance/maintenance.ts'
+import { Rescue } from '../../../../src/core/maintenance/rescue.ts'
 import type { Ports } from '../../../../src/core/ports.ts'
+import { OctoflowError } from '../../../../src/errors/octoflow-error.ts'
 import { type Duration, HOUR, MINUTE, SECOND } from '../../../../src/lib/time.ts'
 import type { JobFilter } from '../../../../src/model/job-filter.ts'
 import { QUEUE, range } from '../../../conformance/harness.ts'
@@ -107,6 +109,32 @@ test('What fails is logged and tried again.', async () => {
   await core.clock.advance(3 * MINUTE)
   assert.deepEqual(await core.db.counts(), {})
   assert.equal(core.logger.troubles.filter((message) => message.startsWith('maintenance failed')).length, 3)
+})
+
+test('While the database is away, the log says so once, and once that it is back.', async () => {
+  await using core = await openCore()
+  let away = true
+  const unlessAway = <Result>(verb: () => Promise<Result>): Promise<Result> =>
+    away ? Promise.reject(new OctoflowError('storage_unavailable')) : verb()
+  const ports = core.portsWith(({ upkeep, operations, leases }) => ({
+    upkeep: replacing(upkeep, { prune: (params) => unlessAway(() => upkeep.prune(params)) }),
+    operations: replacing(operations, { unfinished: () => unlessAway(() => operations.unfinished()) }),
+    leases: replacing(leases, { rescue: (params) => unlessAway(() => leases.rescue(params)) }),
+  }))
+  await core.run(new Rescue(ports, new Feed(ports)))
+  await maintain(core, ports, SECOND)
+  await core.clock.advance(2 * MINUTE)
+  away = false
+  await core.clock.advance(2 * MINUTE)
+  const said = core.logger.lines.filter(({ message }) => message.startsWith('the database'))
+  assert.deepEqual(
+    said.map(({ level, message }) => `${level}: ${message}`),
+    [
+      'warn: the database cannot be reached; it is tried again until it can',
+      'info: the database is reached again, after 2 min 1 s',
+    ],
+  )
+  assert.equal(core.logger.troubles.length, 1)
 })
 
 test('A server that loses its lead and takes it again while a round is under way does everything once.', async () => {

@@ -60,14 +60,14 @@ export const access: Group = (test) => {
   test('a deleted key is void at once', async ({ storage }) => {
     await storage.access.create({ key: apiKey('k_1'), hash: hash('a') })
     await storage.access.create({ key: apiKey('k_2'), hash: hash('b') })
-    await storage.access.delete({ id: 'k_1' })
+    await storage.access.delete({ now: NOW, id: 'k_1' })
     assert.equal(await storage.access.findByHash({ hash: hash('a') }), null)
     assert.deepEqual(await ids(storage), ['k_2'])
   })
 
   test('an unknown key cannot be rotated or deleted', async ({ storage }) => {
     await assert.rejects(storage.access.rotate({ id: 'k_1', hash: hash('a') }), { code: 'key_not_found' })
-    await assert.rejects(storage.access.delete({ id: 'k_1' }), { code: 'key_not_found' })
+    await assert.rejects(storage.access.delete({ now: NOW, id: 'k_1' }), { code: 'key_not_found' })
     assert.equal(await storage.access.findByHash({ hash: hash('a') }), null)
   })
 

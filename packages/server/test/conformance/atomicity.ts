@@ -9,7 +9,7 @@ export const atomicity: Group = (test) => {
       submit(),
       storage.operations.abort({ now: NOW, id: 7 }),
       submit(),
-      storage.access.delete({ id: 'k_7' }),
+      storage.access.delete({ now: NOW, id: 'k_7' }),
       storage.queues.configure({ now: NOW, name: 'never', change: {}, ifVersion: 7 }),
       submit(),
     ])

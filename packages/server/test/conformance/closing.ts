@@ -81,7 +81,7 @@ const CALLS = {
     list: ({ access }) => access.list({ page: FIRST_100 }),
     findByHash: ({ access }) => access.findByHash({ hash: 'a' }),
     rotate: ({ access }) => access.rotate({ id: 'k', hash: 'b' }),
-    delete: ({ access }) => access.delete({ id: 'k' }),
+    delete: ({ access }) => access.delete({ now: NOW, id: 'k' }),
     touch: ({ access }) => access.touch({ uses: [{ id: 'k', at: NOW }] }),
   },
   idempotency: {

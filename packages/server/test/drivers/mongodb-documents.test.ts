@@ -38,7 +38,7 @@ describe('what the MongoDB driver leaves in its documents', { skip: SKIPPED }, (
   test('a page of keys is full although what is left of deleted ones stands between them', async () => {
     await withFixture(async ({ storage }) => {
       for (const id of ['a', 'b', 'c', 'd']) await storage.access.create({ key: apiKey(id), hash: id })
-      for (const id of ['a', 'c']) await storage.access.delete({ id })
+      for (const id of ['a', 'c']) await storage.access.delete({ now: NOW, id })
       const { items, next } = await storage.access.list({ page: { limit: 2, order: 'asc', after: null } })
       assert.deepEqual([items.map(({ id }) => id), next], [['b', 'd'], null])
       assert.equal((await storage.transfer.count()).key, 2)

@@ -118,6 +118,24 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
     )
   })
 
+  test('a late write brings no deleted key back for a day, however long ago the key was made or used', async () => {
+    await using site = Site.make()
+    const storage = await site.open()
+    const key = { id: 'k', name: 'k', role: 'admin', queues: null, createdAt: NOW, createdBy: 'me', expiresAt: null } as const
+    await storage.access.create({ key: { ...key, lastUsedAt: null }, hash: 'h' })
+    const { number, changes } = await site.lastCommit()
+    const deletedAt = NOW + 2 * DAY
+    await storage.access.delete({ now: deletedAt, id: 'k' })
+    await storage.upkeep.prune({ now: deletedAt + DAY, retention: null, limit: 10 })
+
+    const late = new Connection(site.url)
+    await apply(late, number, JSON.parse(changes))
+    await late.close()
+    assert.equal(await storage.access.findByHash({ hash: 'h' }), null)
+    await storage.upkeep.prune({ now: deletedAt + DAY + 1, retention: null, limit: 10 })
+    assert.equal(await site.collection('keys').countDocuments(), 0)
+  })
+
   test('a server that was away for long goes on where the others are', async (t) => {
     await using site = Site.make()
     const [away, busy] = [await site.open(), await site.open()]

@@ -62,7 +62,7 @@ export class Keys {
   /** @throws `key_not_found` */
   async delete(id: string, by: Principal): Promise<void> {
     await this.#checkScope(id, by.queues)
-    await this.#ports.storage.access.delete({ id })
+    await this.#ports.storage.access.delete({ now: this.#ports.clock.now(), id })
     this.#changed({ key: id, by: by.name }, 'API key deleted')
   }
 

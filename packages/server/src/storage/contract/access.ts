@@ -15,7 +15,7 @@ export interface AccessStore {
   rotate(params: { readonly id: string; readonly hash: string }): Promise<ApiKey>
 
   /** @throws `key_not_found` */
-  delete(params: { readonly id: string }): Promise<void>
+  delete(params: { readonly now: Instant; readonly id: string }): Promise<void>
 
   /** Notes when keys were last used. */
   touch(params: { readonly uses: readonly { readonly id: string; readonly at: Instant }[] }): Promise<void>

@@ -74,7 +74,7 @@ test('A stream ends at the beat after its key has expired or was voided by anoth
   const stays = await open(lasting.token)
   const expires = await open(expiring.token)
   const ends = await open(voided.token)
-  await core.storage.access.delete({ id: voided.key.id })
+  await core.storage.access.delete({ now: core.clock.now(), id: voided.key.id })
   await core.clock.advance(15 * SECOND)
   assert.equal(beats(await ends.end()), 0)
   assert.ok(await expires.readUntil((text) => beats(text) === 1), 'its time is not up yet')

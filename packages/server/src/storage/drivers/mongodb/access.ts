@@ -43,12 +43,10 @@ export class MongoAccess implements AccessStore {
     })
   }
 
-  delete({ id }: Parameters<AccessStore['delete']>[0]): Promise<void> {
+  delete({ now, id }: Parameters<AccessStore['delete']>[0]): Promise<void> {
     return this.#writer.write(async ({ tables: { keys } }) => {
-      const key = await keys.get(id)
-      if (key === null) throw new OctoflowError('key_not_found', { id })
-      // When it was deleted is only asked for to tell what is left of it from what is new.
-      keys.delete(id, key.lastUsedAt ?? key.createdAt)
+      if ((await keys.get(id)) === null) throw new OctoflowError('key_not_found', { id })
+      keys.delete(id, now)
     })
   }
 

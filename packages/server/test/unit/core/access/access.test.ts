@@ -98,7 +98,7 @@ test('A key that this server deletes or rotates is void at once, one that anothe
   await keys.delete(first.id, ADMIN)
   assert.equal(await authenticator.authenticate(rotated), null)
   await authenticator.authenticate(secondToken)
-  await core.storage.access.delete({ id: second.id })
+  await core.storage.access.delete({ now: core.clock.now(), id: second.id })
   await core.clock.advance(5 * SECOND)
   assert.equal(await authenticator.authenticate(secondToken), null)
 })

@@ -7,6 +7,7 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { Directory } from './directory.ts'
+import { Lock } from './lock.ts'
 
 const FERRETDB = 'github.com/FerretDB/FerretDB'
 
@@ -48,10 +49,20 @@ const run = promisify(execFile)
 
 export const isBuilt = async (): Promise<boolean> => existsSync(await programPath())
 
-/** Builds the server, once for each version of its sources: that takes some minutes. @returns the program. */
+/**
+ * Builds the server, once for each version of its sources: that takes some minutes, and whoever else wants it meanwhile waits.
+ * @returns the program.
+ */
 export async function buildFerretdb(): Promise<string> {
   const program = await programPath()
   if (existsSync(program)) return program
+  await mkdir(dirname(program), { recursive: true })
+  using _ = await Lock.take(`${program}.lock`)
+  if (!existsSync(program)) await build(program)
+  return program
+}
+
+async function build(program: string): Promise<void> {
   await using workshop = await Directory.make()
   await cp(SOURCE, workshop.path, { recursive: true })
   const go = async (...args: string[]): Promise<string> => (await run('go', args, { cwd: workshop.path })).stdout.trim()
@@ -63,11 +74,9 @@ export async function buildFerretdb(): Promise<string> {
   await copyFile(join(SOURCE, 'sqlite/candidates.go'), join(source, BACKEND, 'candidates.go'))
   await go('mod', 'edit', '-replace', `${FERRETDB}=./source`)
   await go('build', '-o', 'server', '.')
-  await mkdir(dirname(program), { recursive: true })
-  // Beside its place first: two processes may build at once, and none must start what is there by half.
-  await copyFile(join(workshop.path, 'server'), `${program}.${process.pid}`)
-  await rename(`${program}.${process.pid}`, program)
-  return program
+  // Beside its place first: who looks for it without the lock must not start what is there by half.
+  await copyFile(join(workshop.path, 'server'), `${program}.new`)
+  await rename(`${program}.new`, program)
 }
 
 async function correct(source: string, { path, from, upto, to }: Correction): Promise<void> {

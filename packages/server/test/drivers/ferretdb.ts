@@ -1,10 +1,8 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { Directory } from './directory.ts'
 import { buildFerretdb, isBuilt } from './ferretdb-build.ts'
-
-/** A disk in memory, where there is one. */
-const MEMORY = '/dev/shm'
+import { fastDirectory } from './memory.ts'
 
 /** The command that provides what is missing. */
 export const INSTALL = 'apt-get install golang-go'
@@ -29,7 +27,7 @@ export class Ferretdb {
   /** @param onDisk syncs what it commits; else that survives the end of the process, not of the machine. */
   static async start({ onDisk = false }: { readonly onDisk?: boolean } = {}): Promise<Ferretdb> {
     const program = await buildFerretdb()
-    const directory = await (onDisk || !existsSync(MEMORY) ? Directory.make() : Directory.make(MEMORY))
+    const directory = await Directory.make(onDisk ? tmpdir() : fastDirectory())
     const server = new Ferretdb(program, directory, onDisk ? 'full' : 'off')
     await server.start()
     return server

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createConnection } from 'mysql2/promise'
+import { fastDirectory } from './memory.ts'
 
 /** Where Debian and Ubuntu keep the server, and the program that makes its first tables. */
 const SERVER = '/usr/sbin/mariadbd'
@@ -12,9 +13,6 @@ const INITIALIZE = '/usr/bin/mariadb-install-db'
 export const INSTALL = 'apt-get install mariadb-server'
 
 export const hasMariadb = (): boolean => existsSync(SERVER) && existsSync(INITIALIZE)
-
-/** A disk in memory, where there is one: making a database anew for each test takes a third of the time there. */
-const MEMORY = '/dev/shm'
 
 /** Small, for it is made anew for each file of tests. */
 const SIZES = ['--innodb-log-file-size=32M', '--innodb-buffer-pool-size=128M', '--innodb-data-file-path=ibdata1:4M:autoextend']
@@ -30,7 +28,7 @@ export class MysqlServer {
 
   private constructor(settings: readonly string[], onDisk: boolean) {
     this.#settings = settings
-    this.#directory = mkdtempSync(join(!onDisk && existsSync(MEMORY) ? MEMORY : tmpdir(), 'octoflow-mysql-'))
+    this.#directory = mkdtempSync(join(onDisk ? tmpdir() : fastDirectory(), 'octoflow-mysql-'))
     // For the other user on his way to the data.
     chmodSync(this.#directory, 0o777)
   }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Client } from '../support/client.ts'
 import { createKey } from '../support/keys.ts'
 import { startOctoflow } from '../support/octoflow.ts'
+import { temporaryDirectory } from '../support/owner.ts'
 import { failToStart, KEY } from '../support/server-process.ts'
 import { until } from '../support/until.ts'
 import { capture, take, takeNext } from './capturing.ts'
@@ -169,6 +170,21 @@ test('The well-known default keys of old are refused with a message that says wh
     assert.match(stderr, new RegExp(`${name}.*\\n?.*`))
     assert.match(stderr, /own|another|other|random|leave/i)
     assert.ok(!stderr.includes('    at '), 'no stack trace')
+  }
+})
+
+test('So is one in the key file, and a key that is too short to be one; neither is shown.', async (t) => {
+  const data = temporaryDirectory(t)
+  for (const [key, fault] of [
+    ['default_key', /well-known default/],
+    ['hunter2', /has 7 characters; expected at least 8/],
+  ] as const) {
+    writeFileSync(join(data, 'key'), `${key}\n`, { mode: 0o600 })
+    const { code, stdout, stderr } = await failToStart(t, { data, env: { AUTHORIZATION_KEY: '' } })
+    assert.equal(code, 7)
+    assert.match(stderr, fault)
+    assert.ok(stderr.includes(join(data, 'key')), stderr)
+    assert.ok(!`${stdout}${stderr}`.includes(key))
   }
 })
 

@@ -1,5 +1,6 @@
 import { isAbsolute, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import type { OwnKey } from '../config/key-file.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { VERSION } from '../version.ts'
 import { shownPath } from './client/find-server.ts'
@@ -13,7 +14,7 @@ export interface Started {
   /** The file that `--config` named. */
   readonly configFile: string | null
   /** The key that the server made for itself, now or at an earlier start; `null` if it goes by others. */
-  readonly ownKey: { readonly key: string; readonly path: string; readonly made: boolean } | null
+  readonly ownKey: OwnKey | null
   readonly handlers: readonly { readonly queue: string; readonly path: string }[]
 }
 

@@ -3,15 +3,34 @@ import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { OctoflowError } from '../errors/octoflow-error.ts'
 import { makeDirectory } from './make-directory.ts'
+import { describeMisfit, secret } from './value-types.ts'
 
 /** Where the key lies that a server without configured credentials makes for itself. */
 export const keyFilePath = (dataDirectory: string): string => join(dataDirectory, 'key')
 
+export interface OwnKey {
+  readonly key: string
+  readonly path: string
+  /** Whether there was none before. */
+  readonly made: boolean
+}
+
 /**
  * The key in the data directory; made, readable by the owner alone, if there is none.
- * @throws `data_directory_unusable`
+ * @throws `data_directory_unusable`, `config_invalid` for a key that would not do as a configured one either
  */
-export function readOrMakeKey(dataDirectory: string): { readonly key: string; readonly path: string; readonly made: boolean } {
+export function readOrMakeKey(dataDirectory: string): OwnKey {
+  const own = readOrPlace(dataDirectory)
+  const fault = keyFault(own)
+  if (fault !== null) throw new OctoflowError('config_invalid', { problems: fault })
+  return own
+}
+
+/** A sentence on what is wrong with a key that people or an older system put into the file; `null` if nothing is. */
+export const keyFault = ({ key, path }: Pick<OwnKey, 'key' | 'path'>): string | null =>
+  secret.check(key) === undefined ? `The key in ${path} ${describeMisfit(secret, key)}` : null
+
+function readOrPlace(dataDirectory: string): OwnKey {
   const path = keyFilePath(dataDirectory)
   try {
     const known = readKeyFile(path)

@@ -1,7 +1,6 @@
 import { dirname } from 'node:path'
 import type { Config } from '../../config/compile.ts'
-import { keyFilePath, readKeyFile } from '../../config/key-file.ts'
-import { describeMisfit, secret } from '../../config/value-types.ts'
+import { keyFault, keyFilePath, readKeyFile } from '../../config/key-file.ts'
 import type { Host } from '../host.ts'
 import { existing, whyUnwritable } from './data-directory.ts'
 import { type Finding, ok, problem, reasonOf, warning } from './finding.ts'
@@ -46,7 +45,7 @@ function missing(path: string): Finding {
 function contentFinding(path: string, configured: boolean): Finding {
   const key = readKeyFile(path)
   if (key === null) return ok(CHECK, `${path} is empty; a key is made at the next start`)
-  if (secret.check(key) === undefined)
-    return problem(CHECK, `The key in ${path} ${describeMisfit(secret, key)}`, `Remove ${path}.`)
+  const fault = keyFault({ key, path })
+  if (fault !== null) return problem(CHECK, fault, `Remove ${path}.`)
   return ok(CHECK, configured ? `as configured; ${path} is not used` : path)
 }

@@ -51,6 +51,20 @@ test('A job that no worker has asked for says so.', async (t) => {
   assert.deepEqual(await codesOf(client, id), ['no_worker'], 'a worker of another queue is of no use to it')
 })
 
+test('A job whose workers are all drained says so.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const id = await submit(client, { delaySeconds: 600 })
+  for (const workerId of ['w-1', 'w-2']) {
+    await claim(client, { queue: QUEUE, workerId })
+    assert.equal((await client.post(`/api/v1/workers/${workerId}/drain`)).status, 200)
+  }
+  const [, reason] = await reasonsOf(client, id)
+  assert.equal(reason!.code, 'no_worker')
+  assert.equal(reason!.message, `The 2 workers of the queue "${QUEUE}" are drained: they take no more jobs.`)
+  assert.equal((await client.post('/api/v1/workers/w-2/resume')).status, 200)
+  assert.deepEqual(await codesOf(client, id), ['not_due'])
+})
+
 test('A job whose concurrency key has no room names who holds it.', async (t) => {
   const { client } = await startOctoflow(t)
   const holder = await start(client, { concurrencyKey: 'customer-7' }, { workerId: 'holder' })

@@ -16,4 +16,5 @@ export interface WorkerInfo {
 /** A worker that was not heard of for so long is taken for gone. */
 export const WORKER_GONE_AFTER: Duration = 2 * MINUTE
 
-export const isAlive = (worker: WorkerInfo, now: Instant): boolean => now - worker.lastSeenAt < WORKER_GONE_AFTER
+export const isAlive = ({ lastSeenAt }: Pick<WorkerInfo, 'lastSeenAt'>, now: Instant): boolean =>
+  now - lastSeenAt < WORKER_GONE_AFTER

@@ -24,6 +24,12 @@ const FLUSH_EVERY = 5 * SECOND
 /** Of the queues that a worker asks for so many are noted, so that none can fill the memory with names. */
 const QUEUES_NOTED = 1_000
 
+/** Of the living workers of a queue, how many take jobs, and how many are asked to take no more. */
+export interface Serving {
+  readonly working: number
+  readonly draining: number
+}
+
 /**
  * Who works, as far as their calls tell. Kept in memory, since it is touched by every call of every worker, and written
  * down every few seconds for other servers and for after a restart.
@@ -67,8 +73,10 @@ export class Roster extends Service {
     return counts
   }
 
-  async workersOf(queue: string): Promise<number> {
-    return (await this.workersByQueue()).get(queue) ?? 0
+  async workersOf(queue: string): Promise<Serving> {
+    const serving = (await this.#all()).filter((worker) => worker.queues.includes(queue) && this.isAlive(worker))
+    const draining = serving.filter((worker) => worker.draining).length
+    return { working: serving.length - draining, draining }
   }
 
   /** Those that serve a queue of the scope, with no other queues than its, in order of id. */
@@ -162,8 +170,7 @@ export class Roster extends Service {
 
   #forgetGone(): void {
     const now = this.#ports.clock.now()
-    for (const worker of this.#known.values())
-      if (!worker.dirty && !isAlive(worker as never, now)) this.#known.delete(worker.id)
+    for (const worker of this.#known.values()) if (!worker.dirty && !isAlive(worker, now)) this.#known.delete(worker.id)
   }
 }
 

@@ -75,6 +75,7 @@ export class Queues {
   }
 
   async #served(queue: Queue): Promise<ServedQueue> {
-    return { queue, workers: await this.#roster.workersOf(queue.name) }
+    const { working } = await this.#roster.workersOf(queue.name)
+    return { queue, workers: working }
   }
 }

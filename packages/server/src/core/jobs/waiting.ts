@@ -1,5 +1,6 @@
 import { humanDuration, type Instant } from '../../lib/time.ts'
 import type { WaitingFacts } from '../../storage/contract/jobs.ts'
+import type { Serving } from '../engine/roster.ts'
 
 /** One thing that keeps a pending job from starting. */
 export interface WaitingReason {
@@ -22,7 +23,7 @@ export interface WaitingReason {
 }
 
 /** Why a job has not started: all that stands in its way, the firmest first. */
-export function whyWaiting(facts: WaitingFacts, workers: number, now: Instant): readonly WaitingReason[] {
+export function whyWaiting(facts: WaitingFacts, workers: Serving, now: Instant): readonly WaitingReason[] {
   const { job, stage, ahead, queue, key } = facts
   const reasons: WaitingReason[] = []
   if (stage === 'scheduled') {
@@ -30,8 +31,7 @@ export function whyWaiting(facts: WaitingFacts, workers: number, now: Instant): 
     reasons.push({ code: 'not_due', until, message: `It is due in ${humanDuration(Math.max(0, until - now))}.` })
   }
   if (queue.paused) reasons.push({ code: 'queue_paused', message: `The queue "${job.queue}" is paused.` })
-  if (workers === 0)
-    reasons.push({ code: 'no_worker', message: `No worker has asked the queue "${job.queue}" for jobs in the last 2 minutes.` })
+  if (workers.working === 0) reasons.push({ code: 'no_worker', message: nobodyServes(job.queue, workers) })
   if (key !== null && key.running >= key.limit) {
     const held = `${key.running} of at most ${key.limit} job${key.limit === 1 ? '' : 's'} with the concurrency key "${job.concurrencyKey}"`
     const message = `${held} ${key.running === 1 ? 'is' : 'are'} running: ${names(key.holders)}.`
@@ -68,6 +68,12 @@ export function whyWaiting(facts: WaitingFacts, workers: number, now: Instant): 
 
 /** `WaitingFacts.ahead` is counted no further. */
 const AHEAD_COUNTED = 1_000
+
+function nobodyServes(queue: string, { draining }: Serving): string {
+  if (draining === 0) return `No worker has asked the queue "${queue}" for jobs in the last 2 minutes.`
+  if (draining === 1) return `The only worker of the queue "${queue}" is drained: it takes no more jobs.`
+  return `The ${draining} workers of the queue "${queue}" are drained: they take no more jobs.`
+}
 
 const left = (until: Instant, now: Instant): string => humanDuration(Math.max(0, until - now))
 

@@ -148,7 +148,11 @@ export class Jobs {
 
   async deadLetters(filter: JobFilter, page: PageRequest, scope: QueueScope): Promise<Page<DeadLetter>> {
     const dead = await this.list({ ...filter, states: ['dead'] }, page, scope)
-    const items = await Promise.all(dead.items.map((job) => this.#deadLetter(job)))
+    const items: DeadLetter[] = []
+    for (let at = 0; at < dead.items.length; at += READ_AT_ONCE) {
+      const jobs = dead.items.slice(at, at + READ_AT_ONCE)
+      items.push(...(await Promise.all(jobs.map((job) => this.#deadLetter(job)))))
+    }
     return { items, next: dead.next }
   }
 
@@ -196,6 +200,9 @@ export class Jobs {
     return job
   }
 }
+
+/** How many dead letters are read at once: with each comes the whole body of its request, and a page may have a thousand. */
+const READ_AT_ONCE = 16
 
 const lastError = (attempts: readonly Attempt[]): JobError | null =>
   attempts.findLast((attempt) => attempt.error !== null)?.error ?? null

@@ -60,7 +60,7 @@ func candidatesOf(field string, condition any) (string, []any) {
 
 	values, ok := valuesOf(field, condition)
 	if !ok {
-		return "", nil
+		return candidatesOfRange(field, condition)
 	}
 
 	if len(values) == 0 {
@@ -76,6 +76,38 @@ func candidatesOf(field string, condition any) (string, []any) {
 	}
 
 	return clause, values
+}
+
+// comparisons are the operators of ranges, as SQLite has them.
+var comparisons = map[string]string{"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+
+// candidatesOfRange returns the condition for a range of numbers, which passes lists and documents, too; empty for others.
+func candidatesOfRange(field string, condition any) (string, []any) {
+	operators, ok := condition.(*types.Document)
+	if !ok {
+		return "", nil
+	}
+
+	column := fmt.Sprintf("%s->>'$.%s'", metadata.DefaultColumn, field)
+
+	var clauses []string
+	var args []any
+
+	for _, operator := range operators.Keys() {
+		value, _ := operators.Get(operator)
+		bound, ok := whole(value)
+
+		if comparison := comparisons[operator]; ok && comparison != "" {
+			clauses = append(clauses, column+" "+comparison+" ?")
+			args = append(args, bound)
+		}
+	}
+
+	if len(clauses) == 0 {
+		return "", nil
+	}
+
+	return fmt.Sprintf("(%s OR %s LIKE '[%%' OR %[2]s LIKE '{%%')", strings.Join(clauses, " AND "), column), args
 }
 
 func candidatesOfEach(conditions *types.Array, isOr bool) (string, []any) {

@@ -205,6 +205,21 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
     assert.deepEqual(await followed(next), ['a', 'b', 'c', 'd'])
   })
 
+  test('an operation is written when what it did is in its place', async () => {
+    await using site = Site.make()
+    await site.open()
+    const connection = new Connection(site.url)
+    const refused = [{ _id: ['is no id'] as unknown as string }]
+    await assert.rejects(
+      apply(connection, 1, [
+        { kind: 'insert', table: 'operations', documents: [{ _id: 1 }] },
+        { kind: 'insert', table: 'logEvents', documents: refused },
+      ]),
+    )
+    await connection.close()
+    assert.equal(await site.collection('operations').countDocuments(), 0)
+  })
+
   test('a late write brings no deleted log event back, but its id may come again', async () => {
     await using site = Site.make()
     const storage = await site.open()

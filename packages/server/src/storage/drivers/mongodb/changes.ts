@@ -32,13 +32,16 @@ export async function apply(connection: Connection, commit: number, changes: rea
 
 const STEPS = ['first', 'then', 'last'] as const
 
+/** Those that say of others what has become of them: an operation that is completed has left nothing to be seen. */
+const REPORTS: ReadonlySet<CollectionName> = new Set(['logEventArrivals', 'operations'])
+
 /**
- * Texts come before the documents that they belong to, and go after them: who meets a document finds its texts. Arrivals of log
- * events say of others that they are in their places, so they are written after these.
+ * Texts come before the documents that they belong to, and go after them: who meets a document finds its texts. What reports on
+ * others is written after these.
  */
 function stepOf({ table, kind }: Change): (typeof STEPS)[number] {
   if (table === 'texts') return kind === 'drop' ? 'last' : 'first'
-  return table === 'logEventArrivals' ? 'last' : 'then'
+  return REPORTS.has(table) ? 'last' : 'then'
 }
 
 async function applyTo(

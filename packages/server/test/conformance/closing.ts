@@ -103,7 +103,7 @@ const CALLS = {
     end: ({ logEvents }) => logEvents.end(),
     mark: ({ logEvents }) => logEvents.mark({ follower: 'f' }),
     advance: ({ logEvents }) => logEvents.advance({ follower: 'f', from: null, to: '0' }),
-    prune: ({ logEvents }) => logEvents.prune({ type: 'user', before: NOW, limit: 1 }),
+    prune: ({ logEvents }) => logEvents.prune({ now: NOW, type: 'user', before: NOW, limit: 1 }),
   },
   transfer: {
     count: ({ transfer }) => transfer.count(),

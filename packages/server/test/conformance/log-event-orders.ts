@@ -59,7 +59,7 @@ export const logEventOrders: Group = (test) => {
       const type = random.chance(0.5) ? 'user' : 'system'
       const limit = random.between(1, 30)
       const outlived = left.filter((event) => event.type === type && event.at < before).slice(0, limit)
-      assert.equal(await storage.logEvents.prune({ type, before, limit }), outlived.length)
+      assert.equal(await storage.logEvents.prune({ now: NOW, type, before, limit }), outlived.length)
       left = left.filter((event) => !outlived.includes(event))
       for (const filter of FILTERS)
         assert.equal((await storage.logEvents.count({ filter })).count, left.filter((event) => matches(filter, event)).length)
@@ -80,7 +80,7 @@ export const logEventOrders: Group = (test) => {
     await upkeep()
     for (const filter of FILTERS)
       assert.equal((await storage.logEvents.count({ filter })).count, events.filter((event) => matches(filter, event)).length)
-    for (const type of ['user', 'system']) await handles[1]!.logEvents.prune({ type, before: after(600), limit: 300 })
+    for (const type of ['user', 'system']) await handles[1]!.logEvents.prune({ now: NOW, type, before: after(600), limit: 300 })
     await upkeep()
     await append(storage, events.slice(0, 2))
     assert.deepEqual(await storage.logEvents.count({ filter: { until: after(600) } }), { count: 2, exact: true })
@@ -170,7 +170,7 @@ export const logEventOrders: Group = (test) => {
       range(1, 3).map((n) => logEvent({ id: `${n}` })),
     )
     const end = await store.end()
-    await store.prune({ type: 'user', before: after(1), limit: 10 })
+    await store.prune({ now: NOW, type: 'user', before: after(1), limit: 10 })
     await append(storage, [logEvent({ id: '4' })])
     assert.deepEqual(
       (await store.follow({ after: end, limit: 10 }))!.events.map(({ id }) => id),

@@ -18,6 +18,13 @@ export const logEvents: Group = (test) => {
       logEvent({ at: MAX_INSTANT, document: `"${'x'.repeat(1_000_000)}"` }),
     ]
     assert.deepEqual(await storage.logEvents.append({ events }), Array(events.length).fill(true))
+    const listed = await storage.logEvents.list({ filter: {}, order: 'asc', after: 0, limit: 10 })
+    assert.deepEqual(
+      listed.events,
+      events.toSorted((a, b) => a.at - b.at),
+    )
+    for (const filter of [{ since: MAX_INSTANT }, { until: MIN_INSTANT + 1 }])
+      assert.deepEqual(await storage.logEvents.count({ filter }), { count: 1, exact: true })
     const found = await storage.logEvents.find({ ids: [...events.map(({ id }) => id), 'nothing'] })
     assert.deepEqual(new Map(found.map((event) => [event.id, event])), new Map(events.map((event) => [event.id, event])))
     assert.deepEqual(
@@ -70,7 +77,7 @@ export const logEvents: Group = (test) => {
       { type: 'user', count: 3 },
     ]
     assert.deepEqual(await storage.logEvents.types(), counts)
-    assert.equal(await storage.logEvents.prune({ type: 'audit', before: after(1), limit: 10 }), 1)
+    assert.equal(await storage.logEvents.prune({ now: NOW, type: 'audit', before: after(1), limit: 10 }), 1)
     assert.deepEqual(await storage.logEvents.types(), [counts[0], counts[2]])
   })
 
@@ -80,7 +87,7 @@ export const logEvents: Group = (test) => {
       logEvent({ type: 'system', at: after(-9) }),
     ]
     await storage.logEvents.append({ events })
-    const prune = (before: Instant, limit: number) => storage.logEvents.prune({ type: 'user', before, limit })
+    const prune = (before: Instant, limit: number) => storage.logEvents.prune({ now: NOW, type: 'user', before, limit })
     assert.equal(await prune(after(-5), 10), 0)
     assert.equal(await prune(after(-5) + 1, 10), 1)
     assert.equal(await prune(NOW, 2), 2)

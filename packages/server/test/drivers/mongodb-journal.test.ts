@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type Db, type Document, MongoClient } from 'mongodb'
-import { DAY, MILLISECOND } from '../../src/lib/time.ts'
+import { DAY } from '../../src/lib/time.ts'
 import type { Storage } from '../../src/storage/contract/storage.ts'
 import { apply } from '../../src/storage/drivers/mongodb/changes.ts'
 import { Connection } from '../../src/storage/drivers/mongodb/connection.ts'
@@ -224,7 +224,7 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
     await using site = Site.make()
     const storage = await site.open()
     const append = () => storage.logEvents.append({ events: [logEvent({ id: 'a' })] })
-    const deleteAll = () => storage.logEvents.prune({ type: 'user', before: after(1), limit: 10 })
+    const deleteAll = () => storage.logEvents.prune({ now: NOW, type: 'user', before: after(1), limit: 10 })
     await append()
     const { number, changes } = await site.lastCommit()
     assert.equal(await deleteAll(), 1)
@@ -241,7 +241,7 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
     assert.equal(await deleteAll(), 1)
     const left = () => site.collection('logEvents').countDocuments()
     assert.equal(await left(), 1)
-    await storage.upkeep.prune({ now: (Date.now() + 60_000) * MILLISECOND + DAY, retention: null, limit: 10 })
+    await storage.upkeep.prune({ now: after(1) + DAY, retention: null, limit: 10 })
     assert.equal(await left(), 0)
   })
 
@@ -253,7 +253,7 @@ describe('the journal of the MongoDB driver', { skip: SKIPPED, concurrency: 4 },
     assert.deepEqual(await storage.logEvents.find({ ids: ['large'] }), [large])
     const parts = () => site.collection('texts').countDocuments()
     assert.ok((await parts()) > 1)
-    await storage.logEvents.prune({ type: 'user', before: after(1), limit: 10 })
+    await storage.logEvents.prune({ now: NOW, type: 'user', before: after(1), limit: 10 })
     assert.equal(await parts(), 0)
   })
 

@@ -21,12 +21,13 @@ export class LogEventRetention {
   /** Deletes some of each type. @returns whether there is more to do. */
   async prune(): Promise<boolean> {
     const { storage, clock, logger } = this.#ports
+    const now = clock.now()
     let more = false
     for (const { type } of await storage.logEvents.types()) {
       const own = this.#types.get(type)?.retention
       const retention = own === undefined ? this.#general : own
       if (retention === null) continue
-      const deleted = await storage.logEvents.prune({ type, before: clock.now() - retention, limit: AT_ONCE })
+      const deleted = await storage.logEvents.prune({ now, type, before: now - retention, limit: AT_ONCE })
       if (deleted > 0) logger.debug({ type, deleted }, 'deleted log events that have outlived their retention')
       more ||= deleted === AT_ONCE
     }

@@ -68,7 +68,12 @@ export interface LogEventStore {
   advance(params: { readonly follower: string; readonly from: string | null; readonly to: string }): Promise<boolean>
 
   /** Deletes at most `limit` events of a type from before an instant, the oldest first. @returns how many. */
-  prune(params: { readonly type: string; readonly before: Instant; readonly limit: number }): Promise<number>
+  prune(params: {
+    readonly now: Instant
+    readonly type: string
+    readonly before: Instant
+    readonly limit: number
+  }): Promise<number>
 }
 
 /** A place in the order of time. */

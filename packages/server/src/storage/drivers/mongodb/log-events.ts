@@ -1,4 +1,3 @@
-import { MILLISECOND } from '../../../lib/time.ts'
 import type { LogEvent } from '../../../model/log-event.ts'
 import type { LogEventCount, LogEventPage, LogEventStore, LogEventsFollowed } from '../../contract/log-events.ts'
 import { CHARACTERS_AT_ONCE } from '../../contract/page.ts'
@@ -78,9 +77,7 @@ export class MongoLogEvents implements LogEventStore {
     })
   }
 
-  prune({ type, before, limit }: Params<'prune'>): Promise<number> {
-    // What is left of them is for servers that were stopped half-way, and those go by the time of day.
-    const now = Date.now() * MILLISECOND
+  prune({ now, type, before, limit }: Params<'prune'>): Promise<number> {
     return this.#writer.write(({ logEvents }) => logEvents.prune(type, before, limit, now), Math.ceil(limit / LIGHT))
   }
 

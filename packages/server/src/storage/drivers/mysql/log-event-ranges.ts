@@ -1,4 +1,4 @@
-import type { Instant } from '../../../lib/time.ts'
+import { type Instant, MAX_INSTANT, MIN_INSTANT } from '../../../lib/time.ts'
 import { LOG_EVENT_FIELDS, type LogEvent } from '../../../model/log-event.ts'
 import type { LogEventPlace } from '../../contract/log-events.ts'
 import { LOG_EVENT_COLUMNS, type LogEventRow, toFields, toLogEvent } from '../../sql/log-event-columns.ts'
@@ -7,9 +7,9 @@ import type { CountedSpan } from '../../sql/log-event-spans.ts'
 import type { Queryable } from './connection.ts'
 import type { Value } from './values.ts'
 
-/** Before and after all instants. */
-const FIRST = Number.MIN_SAFE_INTEGER
-const BEYOND = Number.MAX_SAFE_INTEGER
+/** The first instant, and what comes after the last. */
+const FIRST = MIN_INSTANT
+const BEYOND = MAX_INSTANT + 1
 
 export class MysqlLogEventReader implements LogEventReader {
   readonly #from: Queryable

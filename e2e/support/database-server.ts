@@ -10,6 +10,8 @@ import {
 export interface DatabaseServer extends AsyncDisposable {
   /** For `--database-url`. */
   readonly url: string
+  /** Makes another empty database of the server. @returns its URL. */
+  fresh(): Promise<string>
   start(): Promise<void>
   /** Ends all connections and stops in order. */
   stop(): Promise<void>
@@ -20,20 +22,25 @@ export interface DatabaseServer extends AsyncDisposable {
   resume(): void
 }
 
+export interface Beginning {
+  /** Whether it syncs what it commits, as it does if this is left out; else that outlives its processes, and no loss of power. */
+  readonly synced?: boolean
+}
+
 /** A product that several Octoflow servers can share. */
 export interface DatabaseKind {
   readonly name: string
   /** The command that provides it; `null` where it is installed. */
   readonly install: string | null
-  /** Begins one on an empty database that syncs what it commits. */
-  begin(): Promise<DatabaseServer>
+  /** Begins one on an empty database. */
+  begin(options?: Beginning): Promise<DatabaseServer>
 }
 
 export const DATABASES = {
   postgres: {
     name: 'PostgreSQL',
     install: findPostgres() === null ? INSTALL_POSTGRES : null,
-    begin: () => PostgresServer.start({ settings: ['shared_buffers=64MB'] }),
+    begin: beginPostgres,
   },
   mariadb: { name: 'MariaDB', install: hasMariadb() ? null : INSTALL_MARIADB, begin: beginMariadb },
   // Speaks MongoDB's protocol, and can be built where MongoDB itself is not to be had.
@@ -42,11 +49,13 @@ export const DATABASES = {
 
 export type DatabaseName = keyof typeof DATABASES
 
-async function beginMariadb(): Promise<DatabaseServer> {
-  const server = await MysqlServer.start()
-  await server.query('CREATE DATABASE octoflow')
+async function beginPostgres({ synced = true }: Beginning = {}): Promise<DatabaseServer> {
+  const settings = ['shared_buffers=64MB', ...(synced ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'])]
+  const server = await PostgresServer.start({ settings })
+  let schemas = 0
   return {
-    url: server.url('octoflow'),
+    url: server.url,
+    fresh: async () => `${server.url}?schema=octoflow_${++schemas}`,
     start: () => server.start(),
     stop: () => server.stop(),
     kill: () => server.kill(),
@@ -56,10 +65,32 @@ async function beginMariadb(): Promise<DatabaseServer> {
   }
 }
 
-async function beginFerretdb(): Promise<DatabaseServer> {
-  const server = await Ferretdb.start({ onDisk: true })
+async function beginMariadb({ synced = true }: Beginning = {}): Promise<DatabaseServer> {
+  const server = await MysqlServer.start({ settings: synced ? [] : ['--innodb-flush-method=nosync', '--innodb-doublewrite=0'] })
+  let databases = 0
+  const fresh = async (): Promise<string> => {
+    const name = `octoflow_${++databases}`
+    await server.query(`CREATE DATABASE ${name}`)
+    return server.url(name)
+  }
+  return {
+    url: await fresh(),
+    fresh,
+    start: () => server.start(),
+    stop: () => server.stop(),
+    kill: () => server.kill(),
+    freeze: () => server.freeze(),
+    resume: () => server.resume(),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+async function beginFerretdb({ synced = true }: Beginning = {}): Promise<DatabaseServer> {
+  const server = await Ferretdb.start({ onDisk: synced })
+  let databases = 0
   return {
     url: `${server.url}octoflow`,
+    fresh: async () => `${server.url}octoflow_${++databases}`,
     start: () => server.start(),
     stop: () => server.stop(),
     kill: () => server.kill(),

@@ -1,0 +1,4 @@
+import { PRODUCTS } from './suite/harness.ts'
+import { logEventsOn } from './suite/index.ts'
+
+logEventsOn(PRODUCTS.mariadb)

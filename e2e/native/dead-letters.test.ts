@@ -28,8 +28,13 @@ test('A dead letter tells why it is one, can be replayed with another payload an
   assert.deepEqual(await claim(client), [])
   const again = await claimOne(client, { queue: 'other' })
   assert.deepEqual([again.id, again.payload, again.attempt], [held.id, { n: 2 }, 1])
-  for (const path of [`/dead-letters/${held.id}`]) expectProblem(await client.get(`/api/v1${path}`), 404, 'job_not_found')
-  expectProblem(await client.post(`/api/v1/dead-letters/${held.id}/replay`), 404, 'job_not_found')
+  for (const id of [held.id, 999, 'x']) {
+    for (const answer of [
+      await client.get(`/api/v1/dead-letters/${id}`),
+      await client.post(`/api/v1/dead-letters/${id}/replay`),
+    ])
+      assert.equal(expectProblem(answer, 404, 'dead_letter_not_found').detail, `There is no dead letter ${id}.`)
+  }
 })
 
 test('Dead letters are listed page by page, filtered as jobs are, and only dead jobs are among them.', async (t) => {

@@ -226,8 +226,8 @@ test('A key with a queue scope is shown its queues’ jobs alone; the others are
     expectProblem(await client.call(method, `/api/v1/jobs/${theirs}${path}`, call), 404, 'job_not_found')
   }
   expectProblem(await client.get(`/api/v1/requests/${theirs}`, { key }), 404, 'request_not_found')
-  expectProblem(await client.get(`/api/v1/dead-letters/${dead}`, { key }), 404, 'job_not_found')
-  expectProblem(await client.post(`/api/v1/dead-letters/${dead}/replay`, { key }), 404, 'job_not_found')
+  expectProblem(await client.get(`/api/v1/dead-letters/${dead}`, { key }), 404, 'dead_letter_not_found')
+  expectProblem(await client.post(`/api/v1/dead-letters/${dead}/replay`, { key }), 404, 'dead_letter_not_found')
   assert.equal((await claimOne(client, { queue: 'theirs' })).id, theirs, 'it is as it was')
 })
 

@@ -105,6 +105,12 @@ export const catalogue = {
     message: 'There is no job {id}.',
     hint: 'It was deleted, by hand or by its queue’s retention, or it never existed.',
   },
+  dead_letter_not_found: {
+    status: 404,
+    retryable: false,
+    message: 'There is no dead letter {id}.',
+    hint: 'A dead letter has its job’s id, and is none any more when the job was run again. `GET /api/v1/dead-letters` lists those that there are.',
+  },
   log_event_not_found: {
     status: 404,
     retryable: false,

@@ -37,6 +37,7 @@ const GIVE_ANOTHER_KEY =
 
 /** Where the server's own hint names a route, the command. */
 const HINTS: { readonly [Code in ErrorCode]?: string } & Readonly<Record<string, string>> = {
+  dead_letter_not_found: 'It was run again already, or it never was one; `octoflow dead list` lists those that there are.',
   queue_not_found: '`octoflow queues list` lists them; the first job makes one, and so does `octoflow queues set`.',
   worker_not_found: '`octoflow workers list` lists those that were heard of lately.',
   operation_not_found: '`octoflow operations list` lists them.',

@@ -156,9 +156,10 @@ export class Jobs {
     return { items, next: dead.next }
   }
 
+  /** @throws `dead_letter_not_found`, also for a job in another state and for one outside the scope */
   async deadLetter(id: number, scope: QueueScope): Promise<DeadLetter> {
-    const job = await this.find(id, scope)
-    if (job.state !== 'dead') throw new OctoflowError('job_not_found', { id })
+    const [job] = await this.#ports.storage.jobs.find({ ids: [id] })
+    if (job?.state !== 'dead' || !inScope(scope, job.queue)) throw new OctoflowError('dead_letter_not_found', { id })
     return this.#deadLetter(job)
   }
 

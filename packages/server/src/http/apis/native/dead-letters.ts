@@ -43,7 +43,8 @@ export async function deadLetterRoutes(app: FastifyInstance, { context }: { cont
       config: { access: 'viewer' },
       schema: { tags, summary: 'Read a dead letter', response: { 200: wire.DeadLetter, ...problems } },
     },
-    async ({ params, principal }) => toDeadLetter(await jobs.deadLetter(readId(params.id, 'job_not_found'), principal.queues)),
+    async ({ params, principal }) =>
+      toDeadLetter(await jobs.deadLetter(readId(params.id, 'dead_letter_not_found'), principal.queues)),
   )
 
   app.post<{ Params: { id: string }; Body: Static<typeof wire.ReplayDeadLetter> | null }>(
@@ -59,7 +60,7 @@ export async function deadLetterRoutes(app: FastifyInstance, { context }: { cont
       },
     },
     async ({ params, body, rawBody, principal }) => {
-      const id = readId(params.id, 'job_not_found')
+      const id = readId(params.id, 'dead_letter_not_found')
       await jobs.deadLetter(id, principal.queues)
       const change = { payload: memberText(rawBody ?? '{}', 'payload'), queue: body?.target ?? null }
       return toJob(await jobs.retry(id, change, principal))

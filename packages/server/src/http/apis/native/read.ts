@@ -14,10 +14,12 @@ import { fromBackoff } from './wire.ts'
 
 /** The native API's shapes in the model's. */
 
+type NotFound = 'job_not_found' | 'request_not_found' | 'dead_letter_not_found' | 'operation_not_found'
+
 const ID = /^[1-9]\d{0,15}$/
 
 /** A path id; one that cannot be an id names nothing. */
-export function readId(text: string, code: 'job_not_found' | 'request_not_found' | 'operation_not_found'): number {
+export function readId(text: string, code: NotFound): number {
   const id = ID.test(text) ? Number(text) : Number.NaN
   if (!Number.isSafeInteger(id)) throw new OctoflowError(code, { id: text })
   return id

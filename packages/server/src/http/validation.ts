@@ -70,13 +70,22 @@ function explain(errors: readonly ErrorObject[]): Misfit[] {
 }
 
 function isNoise({ keyword, params, instancePath, schemaPath }: ErrorObject, errors: readonly ErrorObject[]): boolean {
+  // What is wrong with the name stands in an error of its own.
+  if (keyword === 'propertyNames') return true
   const others = errors.filter((other) => other.keyword !== 'anyOf' && other.schemaPath !== schemaPath)
   if (keyword === 'anyOf') return others.some((other) => other.instancePath.startsWith(instancePath))
   // "null" is the other half of an optional value: what is wrong is that it misses the first half.
   return keyword === 'type' && params.type === 'null' && others.some((other) => other.instancePath === instancePath)
 }
 
-function toMisfit({ instancePath, keyword, message, params, parentSchema }: ErrorObject): Misfit {
+function toMisfit(error: ErrorObject): Misfit {
+  const misfit = describe(error)
+  const { propertyName } = error
+  if (propertyName === undefined) return misfit
+  return { ...misfit, message: `has the name ${JSON.stringify(propertyName)}, which ${misfit.message}` }
+}
+
+function describe({ instancePath, keyword, message, params, parentSchema }: ErrorObject): Misfit {
   const path = dotted(instancePath)
   switch (keyword) {
     case 'additionalProperties': {
@@ -93,10 +102,30 @@ function toMisfit({ instancePath, keyword, message, params, parentSchema }: Erro
       return { path, message: params.pattern === WELL_FORMED ? 'must not hold half of a character' : String(message) }
     case 'type':
       return { path, message: `must be ${article(String(params.type))}` }
+    case 'minLength':
+    case 'minItems':
+    case 'minProperties':
+      return { path, message: atLeast(params.limit, COUNTED[keyword]) }
+    case 'maxLength':
+    case 'maxItems':
+    case 'maxProperties':
+      return { path, message: `must have at most ${params.limit} ${COUNTED[keyword]}` }
     default:
       return { path, message: message ?? 'does not fit' }
   }
 }
+
+const atLeast = (least: number, counted: string): string =>
+  least === 1 ? 'must not be empty' : `must have at least ${least} ${counted}`
+
+const COUNTED = {
+  minLength: 'characters',
+  maxLength: 'characters',
+  minItems: 'items',
+  maxItems: 'items',
+  minProperties: 'members',
+  maxProperties: 'members',
+} as const
 
 const article = (type: string): string => (type === 'null' ? 'null' : /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`)
 

@@ -28,9 +28,29 @@ test('All that does not fit is told, each with its place.', () => {
   assert.deepEqual(wordsOf({ count: 0, mode: 'quick', items: [{ name: 'a' }, { name: '' }, {}], 'odd/na~me': 1 }), [
     'count must be >= 1',
     'mode must be one of fast, slow',
-    'items[1].name must NOT have fewer than 1 characters',
+    'items[1].name must not be empty',
     'items[2].name is missing',
     'odd/na~me must be a boolean',
+  ])
+})
+
+test('How long, how many and under which names is told in plain words.', () => {
+  const Sizes = Type.Object({
+    text: Type.String({ minLength: 2, maxLength: 3 }),
+    list: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 2 }),
+    names: Type.Unsafe({ type: 'object', propertyNames: { minLength: 1, maxLength: 2 }, minProperties: 1, maxProperties: 3 }),
+  })
+  assert.deepEqual(wordsOf({ text: 'a', list: [], names: {} }, Sizes), [
+    'text must have at least 2 characters',
+    'list must not be empty',
+    'names must not be empty',
+  ])
+  assert.deepEqual(wordsOf({ text: 'abcd', list: [1, 2, 3], names: { a: 1, b: 1, '': 1, long: 1 } }, Sizes), [
+    'text must have at most 3 characters',
+    'list must have at most 2 items',
+    'names must have at most 3 members',
+    'names has the name "", which must not be empty',
+    'names has the name "long", which must have at most 2 characters',
   ])
 })
 

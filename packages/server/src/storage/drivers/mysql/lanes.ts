@@ -1,6 +1,7 @@
 import type { Instant } from '../../../lib/time.ts'
+import type { Places } from '../../sql/rate-usage.ts'
 import { Stage } from '../../sql/stages.ts'
-import { type Places, RateUsage } from './rate-usage.ts'
+import { RateUsage } from './rate-usage.ts'
 import type { Transaction } from './transaction.ts'
 
 /** A concurrency key in use. Until it is locked, the counts are what the transaction adds. */

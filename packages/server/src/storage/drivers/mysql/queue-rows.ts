@@ -42,18 +42,3 @@ const parse = <T>(json: string | null): T | null => (json === null ? null : (JSO
 
 /** The minutes that a row of `octoflow_stats` sums over: itself, or the hour. */
 export const STATS_SPANS = [1, 60] as const
-
-export const COUNT_COLUMNS = ['ready', 'scheduled', 'held', 'running', 'completed', 'cancelled', 'dead'] as const
-
-export const STATS_COLUMNS = [
-  'submitted',
-  'started',
-  'completed',
-  'failed',
-  'dead',
-  'cancelled',
-  'expired',
-  'waited',
-  'ran',
-  'finished',
-] as const

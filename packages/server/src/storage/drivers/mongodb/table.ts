@@ -92,7 +92,8 @@ export class Table<Name extends CollectionName> {
     const changed = this.#changed()
     const known = this.#windows.get(name)?.first(limit, changed) ?? null
     if (known !== null) return known
-    const wanted = Math.max(READ_AHEAD, 2 * limit) + changed.size
+    // With one more, as many as two claims ask for are known to be all: then what is submitted next need not be read.
+    const wanted = Math.max(READ_AHEAD, 2 * limit) + changed.size + 1
     const found = await this.#query({ filter, sort, limit: wanted })
     if (this.#windows.size >= WINDOWS_KEPT) this.#windows.clear()
     const window = new Window(selection, found, found.length < wanted)

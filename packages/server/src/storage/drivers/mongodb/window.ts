@@ -2,6 +2,9 @@ import type { Stored } from './documents.ts'
 
 type Id = string | number
 
+/** What comes in while nobody asks is left out from here on, and read when somebody does. */
+const MOST = 5_000
+
 /** The order of documents, and which of them are meant. */
 export interface Criteria<Doc> {
   readonly matches: (document: Doc) => boolean
@@ -16,7 +19,7 @@ export class Window<Doc extends Stored> {
   readonly #criteria: Criteria<Doc>
   #documents: readonly Doc[]
   /** Whether these are all; else there may be others behind the last one. */
-  readonly #isWhole: boolean
+  #isWhole: boolean
 
   constructor(criteria: Criteria<Doc>, documents: readonly Doc[], isWhole: boolean) {
     this.#criteria = criteria
@@ -36,7 +39,9 @@ export class Window<Doc extends Stored> {
 
   /** Takes over what was committed. */
   update(changed: ReadonlyMap<Id, Doc | null>): void {
-    this.#documents = this.#with(changed)
+    const documents = this.#with(changed)
+    this.#isWhole &&= documents.length <= MOST
+    this.#documents = documents.length <= MOST ? documents : documents.slice(0, MOST)
   }
 
   #with(changed: ReadonlyMap<Id, Doc | null>): readonly Doc[] {

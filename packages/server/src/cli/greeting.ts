@@ -2,6 +2,7 @@ import { isAbsolute, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { OwnKey } from '../config/key-file.ts'
 import type { LoadedConfig } from '../config/load.ts'
+import { shellWord } from '../lib/shell-word.ts'
 import { VERSION } from '../version.ts'
 import { shownPath } from './client/find-server.ts'
 import type { Host } from './host.ts'
@@ -73,12 +74,12 @@ function variables(started: Started): string {
 /** A job for the first handler, with the payload that its file exports as `example`. */
 async function exampleJob({ config }: LoadedConfig, handlers: Started['handlers']): Promise<string> {
   const [first] = handlers
-  if (first === undefined) return `submit greet ${quote('{"name":"Ada"}')}`
+  if (first === undefined) return `submit greet ${shellWord('{"name":"Ada"}')}`
   // Run inline, the module has been imported already; otherwise its code must not run in this process.
   const module: { readonly example?: unknown } =
     config.handlers.isolation === 'inline' ? await import(pathToFileURL(first.path).href) : {}
-  const payload = module.example === undefined ? '' : ` ${quote(JSON.stringify(module.example))}`
-  return `submit ${quote(first.queue)}${payload} --wait`
+  const payload = module.example === undefined ? '' : ` ${shellWord(JSON.stringify(module.example))}`
+  return `submit ${shellWord(first.queue)}${payload} --wait`
 }
 
 /** As it can be pasted: with what starts the command here, and with the paths that are not where they are looked for. */
@@ -86,7 +87,7 @@ function commandLine(words: string, started: Started, { env, cwd }: Host): strin
   const { paths } = started.loaded.config
   const shell = env.INIT_CWD ?? cwd
   const source = keySource(started)
-  const path = (flag: string, value: string): string => `${flag} ${quote(nearPath(resolve(cwd, value), shell))}`
+  const path = (flag: string, value: string): string => `${flag} ${shellWord(nearPath(resolve(cwd, value), shell))}`
   return [
     launcher(env.npm_execpath !== undefined || env.npm_lifecycle_event !== undefined, shell, cwd),
     words,
@@ -99,7 +100,7 @@ function commandLine(words: string, started: Started, { env, cwd }: Host): strin
 /** What starts the command from the shell's directory. Elsewhere than in the checkout `npx` would look for a stranger's package. */
 function launcher(byNpm: boolean, shell: string, checkout: string): string {
   if (!byNpm) return 'octoflow'
-  return relative(checkout, shell).startsWith('..') ? `npx --prefix ${quote(checkout)} octoflow` : 'npx octoflow'
+  return relative(checkout, shell).startsWith('..') ? `npx --prefix ${shellWord(checkout)} octoflow` : 'npx octoflow'
 }
 
 /** Relative unless that would lead upwards. */
@@ -107,6 +108,3 @@ function nearPath(path: string, from: string): string {
   const near = relative(from, path)
   return near.startsWith('..') || isAbsolute(near) ? path : near || '.'
 }
-
-/** As one word for a shell. */
-const quote = (text: string): string => (/^[\w./:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)

@@ -1,3 +1,4 @@
+import { shellWord } from '../../lib/shell-word.ts'
 import { type Duration, HOUR, humanDuration } from '../../lib/time.ts'
 import type { QueueScope } from '../../model/access.ts'
 import type { Page, PageRequest } from '../../storage/contract/page.ts'
@@ -149,7 +150,7 @@ function queueItems({ queue: { name, paused, counts }, workers }: ServedQueue): 
       queue: name,
       count: waiting,
       message: `The queue "${name}" is paused while ${waiting} job${waiting === 1 ? ' waits' : 's wait'}.`,
-      hint: `\`octoflow queues resume ${name}\` lets them start.`,
+      hint: `\`octoflow queues resume ${shellWord(name)}\` lets them start.`,
     })
   if (waiting > 0 && !paused && workers === 0)
     items.push({
@@ -158,7 +159,7 @@ function queueItems({ queue: { name, paused, counts }, workers }: ServedQueue): 
       queue: name,
       count: waiting,
       message: `The queue "${name}" has ${waiting} job${waiting === 1 ? '' : 's'} waiting and no worker.`,
-      hint: `Start one: \`octoflow worker FILE --queue ${name}\`.`,
+      hint: `Start one: \`octoflow worker FILE --queue ${shellWord(name)}\`.`,
     })
   return items
 }

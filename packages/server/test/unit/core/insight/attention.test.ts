@@ -90,3 +90,10 @@ test('However many queues need a look, a page holds no more than was asked for, 
     assert.deepEqual(sorted(paged), sorted(all), `pages of ${limit}`)
   }
 })
+
+test('A command to paste names a queue as one word for a shell.', async () => {
+  await using core = await openCore()
+  await core.db.submit({ queue: "Ada's mails" })
+  const [item] = await itemsOf(attentionOf(core))
+  assert.equal(item!.hint, "Start one: `octoflow worker FILE --queue 'Ada'\\''s mails'`.")
+})

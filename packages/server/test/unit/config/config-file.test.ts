@@ -59,6 +59,7 @@ describe('what does not fit in octoflow.yml', () => {
         'zzzzzzzzzzzz: 3',
         'log: {level: info}',
         'jobs: {retentoinDays: {a: 1}}',
+        'prot: 3',
       ),
     )
     assert.deepEqual(await problems(), [
@@ -68,6 +69,7 @@ describe('what does not fit in octoflow.yml', () => {
       'octoflow.yml line 7: zzzzzzzzzzzz is not a setting.',
       'octoflow.yml line 8: log is not a section.',
       'octoflow.yml line 9: jobs.retentoinDays is not a setting. Did you mean jobs.retentionDays?',
+      'octoflow.yml line 10: prot is not a setting. Did you mean server.port?',
     ])
   })
 

@@ -16,8 +16,10 @@ import {
   expectProblem,
   expectStatus,
   heartbeat,
+  type Listed,
   QUEUE,
   range,
+  read,
   report,
   reportOf,
   start,
@@ -92,6 +94,13 @@ test('A claim that does not fit is 400.', async (t) => {
     { workerId: 'w', seconds: 1 },
   ])
     expectProblem(await client.post(`/api/v1/queues/${QUEUE}/claim`, { json }), 400, 'invalid_body')
+})
+
+test('No worker is noted for a queue that cannot be.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const path = `/api/v1/queues/${'q'.repeat(257)}/claim`
+  expectProblem(await client.post(path, { json: { workerId: 'w' } }), 404, 'queue_not_found')
+  assert.deepEqual(await read<Listed<unknown>>(client, '/workers'), { items: [], next: null })
 })
 
 describe('One who waits for jobs', { concurrency: 2 }, () => {

@@ -6,6 +6,7 @@ import { itemTexts, memberText } from '../../../lib/raw-json.ts'
 import { seconds, toIsoOrNull } from '../../../lib/time.ts'
 import { DeadReason, type Progress } from '../../../model/job.ts'
 import type { HttpContext } from '../../context.ts'
+import { isTooLong } from '../../queue-name.ts'
 import { untilGone } from '../../until-gone.ts'
 import { misfit } from '../../validation.ts'
 import { problems } from './problems.ts'
@@ -36,6 +37,7 @@ export async function workRoutes(app: FastifyInstance, { context }: { context: H
     async (request, reply) => {
       const { workerId, limit = 1, waitSeconds = 0, leaseSeconds } = request.body
       const { queue } = request.params
+      if (isTooLong(queue)) throw new OctoflowError('queue_not_found', { queue })
       const wish = {
         queue,
         worker: workerId,

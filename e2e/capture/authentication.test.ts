@@ -128,7 +128,11 @@ test('A key with a queue scope sees and does nothing outside its queues.', async
   }
   assert.equal((await client.get('/jobs/next-pending?custom_value=Theirs', { key })).status, 403)
   assert.equal((await client.post('/request?custom_value=Theirs', { key, json: {} })).status, 403)
-  assert.equal((await client.post('/request', { key, json: {} })).status, 403, 'a request without a queue is in nobody’s scope')
+  const nowhere = await client.post('/request', { key, json: {} })
+  assert.deepEqual(
+    [nowhere.status, nowhere.json],
+    [403, { message: 'The credential is limited to queues, and the request names none.' }],
+  )
   assert.equal((await client.get('/jobs/next-pending?custom_value=Mine', { key })).status, 200)
   assert.equal((await take(client, 'Theirs')).job_id, theirs)
 

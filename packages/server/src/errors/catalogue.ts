@@ -81,6 +81,12 @@ export const catalogue = {
     message: 'The credential is limited to other queues than "{queue}".',
     hint: 'Name a queue of the key’s scope, or use a key without a queue scope.',
   },
+  request_out_of_scope: {
+    status: 403,
+    retryable: false,
+    message: 'The credential is limited to queues, and the request names none.',
+    hint: 'Name a queue of the key’s scope, as `custom_value`, or use a key without a queue scope.',
+  },
   log_events_out_of_scope: {
     status: 403,
     retryable: false,

@@ -42,9 +42,9 @@ export class Intake {
     this.#feed = feed
   }
 
-  /** @throws `queue_out_of_scope`, `idempotency_key_reused` */
+  /** @throws `queue_out_of_scope`, `request_out_of_scope`, `idempotency_key_reused` */
   async accept(incoming: Incoming, idempotency: IdempotencyKey | null, by: Principal): Promise<Submitted> {
-    if (!inScope(by.queues, incoming.queue)) throw new OctoflowError('queue_out_of_scope', { queue: incoming.queue })
+    if (!inScope(by.queues, incoming.queue)) throw outOfScope(incoming)
     const now = this.#ports.clock.now()
     const [submitted] = await this.#ports.storage.requests.submit({ now, items: [toNew(incoming, idempotency, now)] })
     if (submitted!.outcome === 'mismatch') throw new OctoflowError('idempotency_key_reused')
@@ -72,7 +72,7 @@ export class Intake {
     for (const [index, item] of incoming.entries()) {
       const key = idempotency === null ? null : { ...idempotency, key: `${idempotency.key}#${index}` }
       if (inScope(by.queues, item.queue)) items.push(toNew(item, key, now))
-      else refused.set(index, new OctoflowError('queue_out_of_scope', { queue: item.queue }))
+      else refused.set(index, outOfScope(item))
     }
     const submitted = await this.#ports.storage.requests.submit({ now, items })
     this.#publish(items, submitted)
@@ -113,6 +113,9 @@ function toNew({ job, ...request }: Incoming, idempotency: IdempotencyKey | null
     idempotency: idempotency === null ? null : { ...idempotency, expiresAt: now + IDEMPOTENCY_KEPT },
   }
 }
+
+const outOfScope = ({ queue }: Incoming): OctoflowError =>
+  queue === null ? new OctoflowError('request_out_of_scope') : new OctoflowError('queue_out_of_scope', { queue })
 
 const orMismatch = (submitted: Submitted): Submitted | OctoflowError =>
   submitted.outcome === 'mismatch' ? new OctoflowError('idempotency_key_reused') : submitted

@@ -52,6 +52,7 @@ export function exitCodeOf({ code, entry }: OctoflowError): ExitCode {
 }
 
 export function exitCodeOfStatus(status: number): ExitCode {
+  if (status === 400) return ExitCode.usage
   if (status === 404) return ExitCode.notFound
   if (status === 401 || status === 403) return ExitCode.denied
   if (status === 409 || status === 412) return ExitCode.conflict

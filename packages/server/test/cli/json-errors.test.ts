@@ -57,6 +57,7 @@ test('The code is the server’s where the server refused, and else says what th
   for (const [line, exitCode, code] of [
     ['jobs show 7', ExitCode.notFound, 'job_not_found'],
     ['jobs show last', ExitCode.notFound, 'job_not_found'],
+    ['keys create k --role viewer --expires 2020-01-01T00:00:00Z', ExitCode.usage, 'invalid_body'],
     ['queues show none', ExitCode.notFound, 'queue_not_found'],
     ['queues list --key wrong', ExitCode.denied, 'unauthorized'],
     ['submit q {bad', ExitCode.usage, 'usage'],

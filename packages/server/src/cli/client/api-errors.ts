@@ -35,8 +35,12 @@ const GIVE_KEY =
 const GIVE_ANOTHER_KEY =
   'Give another with --key or OCTOFLOW_KEY. The server says at its start where its own key lies; `octoflow keys create` makes more.'
 
+const TELLS_WHAT_FITS = 'Run the command with --help for its arguments and options.'
+
 /** Where the server's own hint names a route, the command. */
 const HINTS: { readonly [Code in ErrorCode]?: string } & Readonly<Record<string, string>> = {
+  invalid_body: TELLS_WHAT_FITS,
+  invalid_query: TELLS_WHAT_FITS,
   dead_letter_not_found: 'It was run again already, or it never was one; `octoflow dead list` lists those that there are.',
   queue_not_found: '`octoflow queues list` lists them; the first job makes one, and so does `octoflow queues set`.',
   worker_not_found: '`octoflow workers list` lists those that were heard of lately.',

@@ -90,15 +90,20 @@ const SELECT_LABELLED = either(
 )
 
 // Each range is read in the order of its index, no further than needed. Running jobs are as many as the workers have hands.
-// The literals `stage < 3` and `stage > 3` tell which partial index serves.
+// The literals `stage < 3` and `stage > 3` tell which partial index serves. The last column before the id is held within bounds
+// and not said to be equal: the order of ids alone would do then, and where nearly all rows seem to fit, PostgreSQL would go
+// through the whole table in the order of its primary key.
 const SELECT_RANGES = either((beyond, order) => {
-  const range = (condition: string): string => `LATERAL (
-    SELECT id, size FROM octoflow_requests WHERE queue_id = range.queue AND ${condition} AND id ${beyond} $1 ORDER BY id ${order} LIMIT $2) AS job`
+  const within = order === 'asc' ? '<=' : '>='
+  const range = (equal: string, last: string): string => `LATERAL (
+    SELECT id, size FROM octoflow_requests WHERE ${equal} AND ${last} ${within} range.${last} AND (${last}, id) ${beyond} (range.${last}, $1)
+    ORDER BY ${last} ${order}, id ${order} LIMIT $2) AS job`
   return `SELECT id, size FROM (
       SELECT job.* FROM unnest($3::integer[], $4::smallint[], $5::smallint[]) AS range (queue, stage, priority),
-        ${range('stage = range.stage AND priority = range.priority AND stage < 3')}
+        ${range('stage < 3 AND queue_id = range.queue AND stage = range.stage', 'priority')}
       UNION ALL
-      SELECT job.* FROM unnest($6::integer[], $7::smallint[]) AS range (queue, stage), ${range('stage = range.stage AND stage > 3')}
+      SELECT job.* FROM unnest($6::integer[], $7::smallint[]) AS range (queue, stage),
+        ${range('stage > 3 AND queue_id = range.queue', 'stage')}
       UNION ALL
       SELECT id, size FROM octoflow_requests WHERE stage = 3 AND queue_id = ANY ($8::integer[]) AND id ${beyond} $1
     ) AS found ORDER BY id ${order} LIMIT $2`

@@ -1,15 +1,15 @@
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
-import type { Instant } from '../../../lib/time.ts'
-import type { Job } from '../../../model/job.ts'
-import type { JobFilter } from '../../../model/job-filter.ts'
-import type { LogEventFilter } from '../../../model/log-event.ts'
-import type { JobAction, Operation, OperationAction, OperationState } from '../../../model/operation.ts'
+import type { Operation } from '../../../model/operation.ts'
 import type { OperationStore } from '../../contract/operations.ts'
 import type { Page } from '../../contract/page.ts'
-import type { MovedJob } from '../../contract/storage.ts'
-import { outlineLogEvents } from '../../sql/log-event-listing.ts'
+import {
+  OPERATION_COLUMNS,
+  type OperationRecord,
+  type OperationVerbs,
+  stepOperation,
+  toOperation,
+} from '../../sql/operations.ts'
 import { pageOf, pageQuery } from '../../sql/paging.ts'
-import { stateOf } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
 import { cancelJob, listJobs, retryJobs } from './jobs.ts'
 import { MysqlLogEventReader } from './log-event-ranges.ts'
@@ -55,7 +55,11 @@ export class MysqlOperations implements OperationStore {
     return this.#writer.write(async (transaction) => {
       const record = await lock(transaction, id)
       if (record[3] !== 'running') return { operation: toOperation(record), moved: [] }
-      return advance(transaction, record, limit, note, now)
+      const step = await stepOperation(transaction, VERBS, record, { limit, note, now })
+      const { position, sequence, examined, changed, skipped, done, moved } = step
+      transaction.send(ADVANCE, position, sequence, examined, changed, skipped, id)
+      if (done) transaction.send(FINISH, 'completed', now, id)
+      return { operation: toOperation(await load(transaction, id)), moved }
     })
   }
 
@@ -79,113 +83,12 @@ async function lock(transaction: Transaction, id: number): Promise<OperationReco
   return record
 }
 
-type Step = { readonly operation: Operation; readonly moved: readonly MovedJob[] }
-
-async function advance(
-  transaction: Transaction,
-  record: OperationRecord,
-  limit: number,
-  note: string,
-  now: Instant,
-): Promise<Step> {
-  const [, action] = record
-  if (action === 'delete_log_events') return { operation: await advanceLogEvents(transaction, record, limit, now), moved: [] }
-  return advanceJobs(transaction, action, record, limit, note, now)
+const VERBS: OperationVerbs<Transaction> = {
+  listJobs,
+  cancelJob,
+  retryJobs,
+  logEventsOf: (transaction) => new MysqlLogEventReader(transaction),
 }
-
-async function advanceJobs(
-  transaction: Transaction,
-  action: JobAction,
-  [id, , filterText, , position, , upto]: OperationRecord,
-  limit: number,
-  note: string,
-  now: Instant,
-): Promise<Step> {
-  const filter = JSON.parse(filterText) as JobFilter
-  // Jobs change their place in the lists as they are acted on, but never their id: the way through is by id.
-  const page = await listJobs(transaction, filter, { order: 'asc', after: position, limit })
-  const jobs = page.items.filter((job) => job.id <= upto)
-  const changed = await act(transaction, action, jobs, note, now)
-  await transaction.lanes.balance(now)
-  const last = jobs.at(-1)?.id ?? position
-  const next = page.next === null ? last : Math.max(last, page.next)
-  const skipped = jobs.length - changed.length
-  transaction.send(ADVANCE, next, 0, jobs.length, changed.length, skipped, id)
-  if (page.next === null || page.next >= upto) transaction.send(FINISH, 'completed', now, id)
-  const moved = changed.flatMap(({ id: jobId, queue, state: before }) => {
-    const job = transaction.jobs.find(jobId)
-    const state = job === undefined ? before : stateOf(job.stage)
-    return state === before ? [] : [{ id: jobId, queue, state }]
-  })
-  return { operation: toOperation(await load(transaction, id)), moved }
-}
-
-/** Goes through the events in order of time, of which none changes its place. */
-async function advanceLogEvents(
-  transaction: Transaction,
-  [id, , filterText, , position, sequence, upto, examined]: OperationRecord,
-  limit: number,
-  now: Instant,
-): Promise<Operation> {
-  const filter = JSON.parse(filterText) as LogEventFilter
-  const after = examined === 0 && sequence === 0 ? 0 : { at: position, sequence }
-  const page = await outlineLogEvents(new MysqlLogEventReader(transaction), { filter, order: 'asc', after, limit })
-  const concerned = page.outlines.map((outline) => outline.sequence).filter((found) => found <= upto)
-  const deleted = await transaction.logEvents.remove(concerned)
-  const place = page.next ?? { at: position, sequence }
-  transaction.send(ADVANCE, place.at, place.sequence, deleted, deleted, 0, id)
-  if (page.next === null) transaction.send(FINISH, 'completed', now, id)
-  return toOperation(await load(transaction, id))
-}
-
-/** @returns the jobs that were acted on. */
-async function act(
-  transaction: Transaction,
-  action: JobAction,
-  jobs: readonly Job[],
-  note: string,
-  now: Instant,
-): Promise<readonly Job[]> {
-  const ids = jobs.map(({ id }) => id)
-  switch (action) {
-    case 'retry': {
-      const items = ids.map((id) => ({ id, payload: null, queue: null }))
-      const errors = await retryJobs(transaction, items, note, now)
-      return jobs.filter((_, index) => errors[index] === null)
-    }
-    case 'cancel':
-      await transaction.jobs.lock(ids)
-      return jobs.filter(({ id }) => cancelJob(transaction, id, 'cancelled', note, now) === null)
-    case 'delete': {
-      const deleted = await transaction.jobs.delete(ids)
-      return jobs.filter(({ id }) => deleted.has(id))
-    }
-  }
-}
-
-export type OperationRecord = readonly [
-  id: number,
-  action: OperationAction,
-  filter: string,
-  state: OperationState,
-  position: number,
-  sequence: number,
-  upto: number,
-  examined: number,
-  changed: number,
-  skipped: number,
-  createdAt: Instant,
-  createdBy: string,
-  finishedAt: Instant | null,
-]
-
-export const toOperation = (record: OperationRecord): Operation => {
-  const [id, action, filter, state, , , , examined, changed, skipped, createdAt, createdBy, finishedAt] = record
-  return { id, action, filter: JSON.parse(filter), state, examined, changed, skipped, createdAt, createdBy, finishedAt }
-}
-
-export const OPERATION_COLUMNS =
-  'id, action, filter, state, position, sequence, upto, examined, changed, skipped, created_at, created_by, finished_at'
 
 const SELECT = `SELECT ${OPERATION_COLUMNS} FROM octoflow_operations`
 

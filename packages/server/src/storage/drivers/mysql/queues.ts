@@ -1,15 +1,15 @@
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
-import type { Queue, QueueSettings } from '../../../model/queue.ts'
+import type { Queue } from '../../../model/queue.ts'
 import type { Page } from '../../contract/page.ts'
 import type { QueueStore } from '../../contract/queues.ts'
 import { pageBy, pageQuery } from '../../sql/paging.ts'
 import { COUNT_COLUMNS } from '../../sql/queue-change.ts'
-import { Stage } from '../../sql/stages.ts'
+import { noteConfigured, settingsValues, toQueue } from '../../sql/queues.ts'
 import type { Queryable } from './connection.ts'
 import type { Database } from './database.ts'
 import { QUEUE_COLUMNS, type QueueRecord, settingsOf } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
-import type { Scalar, Value } from './values.ts'
+import type { Value } from './values.ts'
 import type { Writer } from './writer.ts'
 
 export class MysqlQueues implements QueueStore {
@@ -40,13 +40,7 @@ export class MysqlQueues implements QueueStore {
       transaction.send(UPDATE_SETTINGS, ...settingsValues(settings), record[0])
       transaction.lanes.reviewAll([record[0]])
       const [queue] = await findQueues(transaction, [name])
-      const { counts } = queue!
-      // Whatever changed may let jobs start; the workers that wait find out by trying.
-      const changed = transaction.change(record[0])
-      if (!settings.paused) {
-        changed.becameReady += counts.ready + counts.held
-        changed.nextTimeMoved = counts.scheduled > 0
-      }
+      noteConfigured(transaction.change(record[0]), queue!)
       return queue!
     })
   }
@@ -56,21 +50,6 @@ async function lock(transaction: Transaction, name: string): Promise<QueueRecord
   const [record] = await transaction.rows<QueueRecord>(LOCK, name)
   if (record !== undefined) transaction.learn(record)
   return record ?? null
-}
-
-export function settingsValues(settings: QueueSettings): Scalar[] {
-  const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
-  return [
-    settings.paused,
-    settings.concurrency,
-    settings.keyConcurrency,
-    json(settings.rateLimit),
-    json(settings.keyRateLimit),
-    settings.maxAttempts,
-    json(settings.backoff),
-    settings.retention,
-    settings.handler,
-  ]
 }
 
 type CountedRecord = readonly [...record: QueueRecord, ...counts: number[]]
@@ -84,30 +63,13 @@ async function findQueues(from: Queryable, names: readonly string[]): Promise<Qu
 }
 
 async function selectQueues(from: Queryable, where: string, ...values: readonly Value[]): Promise<Queue[]> {
-  return (await from.rows<CountedRecord>(`${SELECT} WHERE ${where}`, ...values)).map(toQueue)
+  return (await from.rows<CountedRecord>(`${SELECT} WHERE ${where}`, ...values)).map(queueOf)
 }
 
-function toQueue(row: CountedRecord): Queue {
+function queueOf(row: CountedRecord): Queue {
   const record = row.slice(0, RECORD_LENGTH) as unknown as QueueRecord
-  const counts = row.slice(RECORD_LENGTH) as number[]
-  const count = (stage: Stage): number => counts[stage]!
-  const [ready, scheduled, held] = [count(Stage.ready), count(Stage.scheduled), count(Stage.held)]
-  return {
-    name: record[1],
-    createdAt: record[2],
-    version: record[3],
-    ...settingsOf(record),
-    counts: {
-      ready,
-      scheduled,
-      held,
-      pending: ready + scheduled + held,
-      running: count(Stage.running),
-      completed: count(Stage.completed),
-      cancelled: count(Stage.cancelled),
-      dead: count(Stage.dead),
-    },
-  }
+  const [, name, createdAt, version] = record
+  return toQueue({ name, createdAt, version }, settingsOf(record), row.slice(RECORD_LENGTH) as number[])
 }
 
 const SELECT = `SELECT ${QUEUE_COLUMNS}, ${COUNT_COLUMNS.map(

@@ -1,7 +1,7 @@
-import type { Instant } from '../../../lib/time.ts'
 import type { WorkerInfo } from '../../../model/worker.ts'
 import type { Sighting, WorkerStore } from '../../contract/workers.ts'
 import { Coalescer } from '../../sql/coalescer.ts'
+import { type SeenWorker, seenWorkers, toWorker, WORKER_COLUMNS, type WorkerRecord } from '../../sql/workers.ts'
 import type { Database } from './database.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
@@ -48,48 +48,14 @@ export class MysqlWorkers implements WorkerStore {
 }
 
 async function note(transaction: Transaction, sightings: readonly Sighting[]): Promise<void> {
-  const workers = new Map<string, Sighting>()
-  for (const sighting of sightings) workers.set(sighting.id, merge(workers.get(sighting.id), sighting))
-  const ids = [...workers.keys()]
-  const known = await transaction.rows<[string, string]>(LOCK, ids)
-  const queues = new Map(known.map(([id, text]) => [id, JSON.parse(text) as string[]]))
+  const seen = await seenWorkers(sightings, (ids) => transaction.rows<[string, string]>(LOCK, ids))
   transaction.send(
     UPSERT,
-    [...workers.values()].sort(inOrder).map(({ id, at, queues: served, agent }) => {
-      const all = new Set([...(queues.get(id) ?? []), ...served])
-      return [id, JSON.stringify([...all]), at, at, agent]
-    }),
+    seen.toSorted(inOrder).map(({ id, queues, at, agent }) => [id, queues, at, at, agent]),
   )
 }
 
-const inOrder = (a: Sighting, b: Sighting): number => (a.id < b.id ? -1 : 1)
-
-const merge = (earlier: Sighting | undefined, { id, at, queues, agent }: Sighting): Sighting => ({
-  id,
-  at: Math.max(earlier?.at ?? at, at),
-  queues: [...(earlier?.queues ?? []), ...queues],
-  agent: agent ?? earlier?.agent ?? null,
-})
-
-export type WorkerRecord = readonly [
-  id: string,
-  queues: string,
-  firstSeenAt: Instant,
-  lastSeenAt: Instant,
-  draining: number,
-  agent: string | null,
-]
-
-export const toWorker = ([id, queues, firstSeenAt, lastSeenAt, draining, agent]: WorkerRecord): WorkerInfo => ({
-  id,
-  queues: JSON.parse(queues),
-  firstSeenAt,
-  lastSeenAt,
-  draining: draining === 1,
-  agent,
-})
-
-export const WORKER_COLUMNS = 'id, queues, first_seen_at, last_seen_at, draining, agent'
+const inOrder = (a: SeenWorker, b: SeenWorker): number => (a.id < b.id ? -1 : 1)
 
 const SELECT = `SELECT ${WORKER_COLUMNS} FROM octoflow_workers
   WHERE last_seen_at >= ? ORDER BY id`

@@ -1,11 +1,11 @@
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
-import type { Queue, QueueSettings } from '../../../model/queue.ts'
+import type { Queue } from '../../../model/queue.ts'
 import type { Page } from '../../contract/page.ts'
 import type { QueueStore } from '../../contract/queues.ts'
 import { pageBy, pageQuery } from '../../sql/paging.ts'
 import { COUNT_COLUMNS } from '../../sql/queue-change.ts'
-import { Stage } from '../../sql/stages.ts'
-import type { Queryable, Value } from './connection.ts'
+import { noteConfigured, settingsValues, toQueue } from '../../sql/queues.ts'
+import type { Queryable } from './connection.ts'
 import type { Database } from './database.ts'
 import { QUEUE_COLUMNS, type QueueRecord, settingsOf } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
@@ -24,7 +24,7 @@ export class PostgresQueues implements QueueStore {
   async list({ page }: Parameters<QueueStore['list']>[0]): Promise<Page<Queue, string>> {
     const { where, order, after, limit } = pageQuery(page, 'q.name', '$1')
     const rows = await this.#db.rows<CountedRecord>(`${SELECT} WHERE ${where} ${order} LIMIT $2`, after, limit)
-    return pageBy(rows.map(toQueue), page, ({ name }) => name)
+    return pageBy(rows.map(queueOf), page, ({ name }) => name)
   }
 
   find({ names }: Parameters<QueueStore['find']>[0]): Promise<readonly Queue[]> {
@@ -41,13 +41,7 @@ export class PostgresQueues implements QueueStore {
       transaction.send(UPDATE_SETTINGS, record[0], ...settingsValues(settings))
       transaction.lanes.wakeAll(record[0])
       const [queue] = await readQueues(transaction, [name])
-      const { counts } = queue!
-      // Whatever changed may let jobs start; the workers that wait find out by trying.
-      const changed = transaction.change(record[0])
-      if (!settings.paused) {
-        changed.becameReady += counts.ready + counts.held
-        changed.nextTimeMoved = counts.scheduled > 0
-      }
+      noteConfigured(transaction.change(record[0]), queue!)
       return queue!
     })
   }
@@ -59,21 +53,6 @@ async function lock(transaction: Transaction, name: string): Promise<QueueRecord
   return record ?? null
 }
 
-export function settingsValues(settings: QueueSettings): Value[] {
-  const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
-  return [
-    settings.paused,
-    settings.concurrency,
-    settings.keyConcurrency,
-    json(settings.rateLimit),
-    json(settings.keyRateLimit),
-    settings.maxAttempts,
-    json(settings.backoff),
-    settings.retention,
-    settings.handler,
-  ]
-}
-
 type CountedRecord = readonly [...record: QueueRecord, ...counts: number[]]
 
 const RECORD_LENGTH = 13
@@ -81,31 +60,14 @@ const RECORD_LENGTH = 13
 /** In the order of the names; those that do not exist are left out. */
 async function readQueues(from: Queryable, names: readonly string[]): Promise<Queue[]> {
   const rows = await from.rows<CountedRecord>(`${SELECT} WHERE q.name = ANY ($1::text[])`, textArray(names))
-  const found = new Map(rows.map((row) => [row[1], toQueue(row)]))
+  const found = new Map(rows.map((row) => [row[1], queueOf(row)]))
   return [...new Set(names)].flatMap((name) => found.get(name) ?? [])
 }
 
-function toQueue(row: CountedRecord): Queue {
+function queueOf(row: CountedRecord): Queue {
   const record = row.slice(0, RECORD_LENGTH) as unknown as QueueRecord
-  const counts = row.slice(RECORD_LENGTH) as number[]
-  const count = (stage: Stage): number => counts[stage]!
-  const [ready, scheduled, held] = [count(Stage.ready), count(Stage.scheduled), count(Stage.held)]
-  return {
-    name: record[1],
-    createdAt: record[2],
-    version: record[3],
-    ...settingsOf(record),
-    counts: {
-      ready,
-      scheduled,
-      held,
-      pending: ready + scheduled + held,
-      running: count(Stage.running),
-      completed: count(Stage.completed),
-      cancelled: count(Stage.cancelled),
-      dead: count(Stage.dead),
-    },
-  }
+  const [, name, createdAt, version] = record
+  return toQueue({ name, createdAt, version }, settingsOf(record), row.slice(RECORD_LENGTH) as number[])
 }
 
 const SELECT = `SELECT ${QUEUE_COLUMNS}, ${COUNT_COLUMNS.map((column) => `coalesce(c.${column}, 0)`).join(', ')}

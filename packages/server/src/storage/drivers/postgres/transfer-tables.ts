@@ -3,14 +3,14 @@ import type { EventKind, EventLevel } from '../../../model/event.ts'
 import type { StatsSums } from '../../contract/stats.ts'
 import type { RecordKind } from '../../contract/transfer.ts'
 import { LOG_EVENT_COLUMNS, type LogEventRow, toLogEvent } from '../../sql/log-event-columns.ts'
+import { OPERATION_COLUMNS, type OperationRecord, toOperation } from '../../sql/operations.ts'
 import { STATS_COLUMNS } from '../../sql/queue-change.ts'
+import { settingsValues } from '../../sql/queues.ts'
+import { toWorker, WORKER_COLUMNS, type WorkerRecord } from '../../sql/workers.ts'
 import { KEY_COLUMNS, type KeyRecord, toKey } from './access.ts'
-import { OPERATION_COLUMNS, type OperationRecord, toOperation } from './operations.ts'
 import { QUEUE_COLUMNS, type QueueRecord, settingsOf } from './queue-rows.ts'
-import { settingsValues } from './queues.ts'
 import { requests } from './transfer-requests.ts'
 import { type Cell, inRows, type RecordTable } from './transfer-table.ts'
-import { toWorker, WORKER_COLUMNS, type WorkerRecord } from './workers.ts'
 
 const counters: RecordTable<'counters'> = {
   table: 'octoflow_probe',

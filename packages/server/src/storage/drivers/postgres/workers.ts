@@ -1,7 +1,7 @@
-import type { Instant } from '../../../lib/time.ts'
 import type { WorkerInfo } from '../../../model/worker.ts'
 import type { Sighting, WorkerStore } from '../../contract/workers.ts'
 import { Coalescer } from '../../sql/coalescer.ts'
+import { seenWorkers, toWorker, WORKER_COLUMNS, type WorkerRecord } from '../../sql/workers.ts'
 import type { Database } from './database.ts'
 import type { Transaction } from './transaction.ts'
 import { array, textArray } from './values.ts'
@@ -49,47 +49,15 @@ export class PostgresWorkers implements WorkerStore {
 }
 
 async function note(transaction: Transaction, sightings: readonly Sighting[]): Promise<void> {
-  const workers = new Map<string, Sighting>()
-  for (const sighting of sightings) workers.set(sighting.id, merge(workers.get(sighting.id), sighting))
-  const ids = [...workers.keys()]
-  const known = await transaction.rows<[string, string]>(LOCK, textArray(ids))
-  const queues = new Map(known.map(([id, text]) => [id, JSON.parse(text) as string[]]))
-  const rows = [...workers.values()]
+  const seen = await seenWorkers(sightings, (ids) => transaction.rows<[string, string]>(LOCK, textArray(ids)))
   transaction.send(
     UPSERT,
-    textArray(ids),
-    textArray(rows.map((worker) => JSON.stringify([...new Set([...(queues.get(worker.id) ?? []), ...worker.queues])]))),
-    array(rows.map(({ at }) => at)),
-    textArray(rows.map(({ agent }) => agent)),
+    textArray(seen.map(({ id }) => id)),
+    textArray(seen.map(({ queues }) => queues)),
+    array(seen.map(({ at }) => at)),
+    textArray(seen.map(({ agent }) => agent)),
   )
 }
-
-const merge = (earlier: Sighting | undefined, { id, at, queues, agent }: Sighting): Sighting => ({
-  id,
-  at: Math.max(earlier?.at ?? at, at),
-  queues: [...(earlier?.queues ?? []), ...queues],
-  agent: agent ?? earlier?.agent ?? null,
-})
-
-export type WorkerRecord = readonly [
-  id: string,
-  queues: string,
-  firstSeenAt: Instant,
-  lastSeenAt: Instant,
-  draining: boolean,
-  agent: string | null,
-]
-
-export const toWorker = ([id, queues, firstSeenAt, lastSeenAt, draining, agent]: WorkerRecord): WorkerInfo => ({
-  id,
-  queues: JSON.parse(queues),
-  firstSeenAt,
-  lastSeenAt,
-  draining,
-  agent,
-})
-
-export const WORKER_COLUMNS = 'id, queues, first_seen_at, last_seen_at, draining, agent'
 
 const SELECT = `SELECT ${WORKER_COLUMNS} FROM octoflow_workers
   WHERE last_seen_at >= $1 ORDER BY id`

@@ -14,6 +14,7 @@ import { growth } from './suites/growth.ts'
 import { latency } from './suites/latency.ts'
 import { logEvents } from './suites/log-events.ts'
 import { manyLogEvents } from './suites/many-log-events.ts'
+import { mongodb } from './suites/mongodb.ts'
 import { mysql } from './suites/mysql.ts'
 import { postgres } from './suites/postgres.ts'
 import { remote } from './suites/remote.ts'
@@ -36,6 +37,7 @@ const SUITES: Readonly<Record<string, (options: BenchOptions) => Promise<Report>
   events: logEvents,
   many_events: manyLogEvents,
   mysql,
+  mongodb,
 }
 
 const args = process.argv.slice(2)

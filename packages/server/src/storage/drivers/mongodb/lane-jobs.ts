@@ -1,7 +1,8 @@
 import { Stage } from '../../sql/stages.ts'
-import type { RequestDocument } from './documents.ts'
+import { laneId, type RequestDocument } from './documents.ts'
 import type { Lane } from './lanes.ts'
 import { byPriority } from './selections.ts'
+import type { Selection } from './table.ts'
 import type { Transaction } from './transaction.ts'
 
 /** The jobs that a lane is balanced with, in the order in which they are to start. */
@@ -20,6 +21,8 @@ const FEW_LANES = 10
 const FEW_JOBS = 20
 
 const KEYS_AT_ONCE = 1_000
+
+type WaitingStage = typeof Stage.ready | typeof Stage.held
 
 /** Reads the jobs of many lanes with few queries. */
 export async function jobsOf(transaction: Transaction, lanes: readonly Lane[]): Promise<Map<Lane, LaneJobs>> {
@@ -53,35 +56,37 @@ async function readHeld(transaction: Transaction, lane: Lane): Promise<readonly 
 async function readTogether(
   { tables }: Transaction,
   lanes: readonly Lane[],
-  stage: typeof Stage.ready | typeof Stage.held,
-): Promise<Map<Lane, RequestDocument[]>> {
-  const wanted = new Map(
-    lanes.filter((lane) => (stage === Stage.ready ? lane.ready : lane.held) > 0).map((lane) => [lane.key, lane]),
-  )
+  stage: WaitingStage,
+): Promise<Map<Lane, readonly RequestDocument[]>> {
+  const wanted = lanes.filter((lane) => (stage === Stage.ready ? lane.ready : lane.held) > 0)
   const queue = lanes[0]?.queue.name
-  if (wanted.size === 0 || queue === undefined) return new Map()
-  const keys = [...wanted.keys()]
-  const found = await tables.requests.find({
-    filter: { queue, concurrencyKey: keys.length === 1 ? keys[0] : { $in: keys }, stage },
-    matches: (job) =>
-      job.queue === queue && job.stage === stage && job.concurrencyKey !== undefined && wanted.has(job.concurrencyKey),
-    sort: { priority: 1, _id: 1 },
-    compare: byPriority,
-  })
-  return Map.groupBy(found, ({ concurrencyKey }) => wanted.get(concurrencyKey!)!)
+  if (wanted.length === 0 || queue === undefined) return new Map()
+  const byName = new Map(wanted.map((lane) => [nameOf(stage, lane.id), lane]))
+  const found = await tables.requests.all(
+    new Map(wanted.map((lane) => [nameOf(stage, lane.id), selectionOf(stage, lane)])),
+    (names) => {
+      const keys = names.map((name) => byName.get(name)!.key)
+      return { queue, concurrencyKey: keys.length === 1 ? keys[0] : { $in: keys }, stage }
+    },
+    ({ concurrencyKey }) => nameOf(stage, laneId(queue, concurrencyKey!)),
+  )
+  return new Map([...found].map(([name, jobs]) => [byName.get(name)!, jobs]))
 }
 
 function readFirst(
   { tables }: Transaction,
-  { id, queue, key }: Lane,
-  stage: Stage,
+  lane: Lane,
+  stage: WaitingStage,
   limit: number,
 ): Promise<readonly RequestDocument[]> {
-  return tables.requests.first(`${stage}:${id}`, {
-    filter: { queue: queue.name, concurrencyKey: key, stage },
-    matches: (job) => job.queue === queue.name && job.concurrencyKey === key && job.stage === stage,
-    sort: { priority: 1, _id: 1 },
-    compare: byPriority,
-    limit,
-  })
+  return tables.requests.first(nameOf(stage, lane.id), { ...selectionOf(stage, lane), limit })
 }
+
+const nameOf = (stage: WaitingStage, id: string): string => `${stage}:${id}`
+
+const selectionOf = (stage: WaitingStage, { queue, key }: Lane): Selection<RequestDocument> => ({
+  filter: { queue: queue.name, concurrencyKey: key, stage },
+  matches: (job) => job.queue === queue.name && job.concurrencyKey === key && job.stage === stage,
+  sort: { priority: 1, _id: 1 },
+  compare: byPriority,
+})

@@ -31,7 +31,7 @@ const KEPT = 10_000
 
 /** Documents read for later, and selections for which that is done. */
 const READ_AHEAD = 200
-const WINDOWS_KEPT = 50
+const WINDOWS_KEPT = 1_000
 
 /**
  * One collection as the writer sees it: what the database holds after the last commit, and on top of it what the transaction
@@ -95,10 +95,38 @@ export class Table<Name extends CollectionName> {
     // With one more, as many as two claims ask for are known to be all: then what is submitted next need not be read.
     const wanted = Math.max(READ_AHEAD, 2 * limit) + changed.size + 1
     const found = await this.#query({ filter, sort, limit: wanted })
-    if (this.#windows.size >= WINDOWS_KEPT) this.#windows.clear()
     const window = new Window(selection, found, found.length < wanted)
-    this.#windows.set(name, window)
+    this.#keepWindow(name, window)
     return window.first(limit, changed)!
+  }
+
+  /**
+   * All documents of several selections that are asked for again and again, by name.
+   * @param filterOf gives the filter for those of the named selections, which are in the same order.
+   * @param nameOf tells to which a document belongs.
+   */
+  async all(
+    selections: ReadonlyMap<string, Selection<Collections[Name]>>,
+    filterOf: (names: readonly string[]) => Document,
+    nameOf: (document: Collections[Name]) => string,
+  ): Promise<Map<string, readonly Collections[Name][]>> {
+    const changed = this.#changed()
+    const found = new Map<string, readonly Collections[Name][]>()
+    const unknown: string[] = []
+    for (const name of selections.keys()) {
+      const known = this.#windows.get(name)?.all(changed) ?? null
+      if (known === null) unknown.push(name)
+      else found.set(name, known)
+    }
+    if (unknown.length === 0) return found
+    const [{ sort }] = [...selections.values()] as [Selection<Collections[Name]>]
+    const read = Map.groupBy(await this.#query({ filter: filterOf(unknown), sort }), nameOf)
+    for (const name of unknown) {
+      const window = new Window(selections.get(name)!, read.get(name) ?? [], true)
+      this.#keepWindow(name, window)
+      found.set(name, window.all(changed)!)
+    }
+    return found
   }
 
   /** What the transaction under way has inserted under an `_id`. */
@@ -201,6 +229,13 @@ export class Table<Name extends CollectionName> {
 
   async #query(query: Query): Promise<Collections[Name][]> {
     return (await this.#connection.find(this.name, query)).map((document) => this.#keep(document))
+  }
+
+  /** In the place of the oldest one, where there is no room for more. */
+  #keepWindow(name: string, window: Window<Collections[Name]>): void {
+    this.#windows.delete(name)
+    if (this.#windows.size >= WINDOWS_KEPT) this.#windows.delete(this.#windows.keys().next().value!)
+    this.#windows.set(name, window)
   }
 
   #known(id: Id): Collections[Name] | null | undefined {

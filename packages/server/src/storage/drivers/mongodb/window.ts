@@ -37,6 +37,11 @@ export class Window<Doc extends Stored> {
     return documents.length < limit && !this.#isWhole ? null : documents.slice(0, limit)
   }
 
+  /** All documents as a transaction sees them; `null` where there may be others. */
+  all(changed: ReadonlyMap<Id, Doc | null>): readonly Doc[] | null {
+    return this.#isWhole ? this.#with(changed) : null
+  }
+
   /** Takes over what was committed. */
   update(changed: ReadonlyMap<Id, Doc | null>): void {
     const documents = this.#with(changed)

@@ -33,6 +33,30 @@ test('Exactly one line of standard output says where it listens.', async (t) => 
   assert.match(stdout, /^Octoflow \S+ listening on http:\/\/127\.0\.0\.1:\d+\n/)
 })
 
+test('With --json, one document says where it listens and where its key lies.', async (t) => {
+  const cwd = temporaryDirectory(t)
+  const server = octoflow(t, ['serve', '--port', '0', '--json'], { cwd })
+  await server.says(/\n/)
+  const { url, message, version, key, ...rest } = JSON.parse(server.stdout) as Readonly<Record<string, string>>
+  assert.equal(message, `Octoflow ${version} listening on ${url}`)
+  assert.equal(key, readFileSync(join(cwd, 'data', 'key'), 'utf8').trim(), 'it was made just now')
+  assert.deepEqual(rest, {
+    pid: server.pid,
+    roles: ['api', 'worker', 'maintenance'],
+    keyFile: join(cwd, 'data', 'key'),
+    handlers: [],
+  })
+  assert.equal((await fetch(`${url}/readyz`)).status, 200)
+  server.signal('SIGTERM')
+  await server.ended
+  assert.equal(server.stdout.split('\n').length, 2, 'nothing else is printed')
+  const again = octoflow(t, ['serve', '--port', '0', '--json', '--roles', 'maintenance'], { cwd })
+  await again.says(/\n/)
+  const { url: none, message: words, key: shown, keyFile } = JSON.parse(again.stdout) as Readonly<Record<string, unknown>>
+  assert.deepEqual([none, shown, keyFile], [null, null, null])
+  assert.match(String(words), /running without an API$/)
+})
+
 test('A job in hand is finished before the server stops; a second signal ends it at once.', async (t) => {
   for (const signals of [1, 2]) {
     const cwd = temporaryDirectory(t)

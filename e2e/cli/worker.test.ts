@@ -39,6 +39,33 @@ test('worker runs a file on the jobs of its queues, in each isolation, until a s
   }
 })
 
+test('With --json, a worker prints a document when it begins and one when it has ended, and logs JSON lines.', async (t) => {
+  const { server } = await startOctoflow(t)
+  const cwd = temporaryDirectory(t)
+  const env = { OCTOFLOW_URL: server.url, OCTOFLOW_KEY: KEY }
+  const logging = "job.logger.warn('odd', { error: new Error('no'), big: 1n, job })"
+  writeFileSync(join(cwd, 'double.ts'), HANDLER.replace("await job.event('half way')", logging))
+  const worker = octoflow(t, ['worker', 'double.ts', '-q', 'a', '-q', 'b', '--json'], { cwd, env })
+  await worker.says(/\n/)
+  assert.equal((await runOctoflow(t, ['submit', 'a', '{"n":21}', '--wait'], { env })).code, 0)
+  worker.signal('SIGTERM')
+  const { code, stdout, stderr } = await worker.ended
+  const documents = (text: string) =>
+    text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
+  assert.equal(code, 0)
+  assert.deepEqual(documents(stdout), [
+    { state: 'working', queues: ['a', 'b'], file: join(cwd, 'double.ts'), url: server.url },
+    { state: 'ended' },
+  ])
+  const log = documents(stderr)
+  for (const { time, msg } of log) assert.deepEqual([Number.isNaN(Date.parse(String(time))), typeof msg], [false, 'string'])
+  const odd = log.find(({ msg }) => msg === 'odd') as { readonly level: string; readonly error: { readonly message: string } }
+  assert.deepEqual([odd.level, odd.error.message], ['warn', 'no'])
+})
+
 test('A file that is not there gives exit code 2, and one that cannot be used 1, before any work is announced.', async (t) => {
   const cwd = temporaryDirectory(t)
   writeFileSync(join(cwd, 'none.ts'), 'export const run = 1\n')

@@ -48,6 +48,28 @@ export function greetWithoutApi({ out }: Session, roles: readonly string[], hand
   ])
 }
 
+/** Says the same to a program. */
+export function greetProgram(
+  { host, out }: Session,
+  {
+    url,
+    roles,
+    ownKey,
+    handlers,
+  }: Pick<Started, 'ownKey' | 'handlers'> & { readonly url: string | null; readonly roles: readonly string[] },
+): void {
+  out.json({
+    message: `Octoflow ${VERSION} ${url === null ? 'running without an API' : `listening on ${url}`}`,
+    url,
+    version: VERSION,
+    pid: host.pid,
+    roles,
+    keyFile: ownKey === null ? null : resolve(host.cwd, ownKey.path),
+    key: ownKey?.made === true ? ownKey.key : null,
+    handlers,
+  })
+}
+
 const namesOf = (handlers: Started['handlers']): string => handlers.map(({ queue }) => queue).join(', ')
 
 function whereTheKeyIs(started: Started, host: Host): string {

@@ -13,6 +13,7 @@ type Options = Readonly<Record<string, unknown>>
 
 export function serveCommand(command: Command, session: Session): void {
   addConfigFlags(command)
+  command.option('--json', 'print one JSON document once it serves, and nothing else')
   addExamples(command, [
     ['octoflow serve', 'on port 5000, with its state in ./data'],
     ['octoflow serve --port 0 --data /var/lib/octoflow', 'on any free port'],
@@ -30,7 +31,7 @@ async function serve(session: Session, options: Options): Promise<void> {
   const configFlags = readConfigFlags(options)
   const loaded = await loadConfig({ env: host.env, cwd: host.cwd, ...configFlags })
   const { config } = loaded
-  const [{ compose }, { createLogger }, { greet, greetWithoutApi }, { readOrMakeKey }] = await Promise.all([
+  const [{ compose }, { createLogger }, { greet, greetProgram, greetWithoutApi }, { readOrMakeKey }] = await Promise.all([
     import('../compose.ts'),
     import('../logger.ts'),
     import('./greeting.ts'),
@@ -45,11 +46,11 @@ async function serve(session: Session, options: Options): Promise<void> {
   try {
     const { url } = server.http
     const handlers = server.handlers.files
-    if (url === null) greetWithoutApi(session, config.server.roles, handlers)
-    else {
-      writeServerFile(config.paths.data, { url: reachableUrl(url), pid: host.pid })
-      await greet(session, { url, loaded, configFile: configFlags.file ?? null, ownKey, handlers })
-    }
+    const { roles } = config.server
+    if (url !== null) writeServerFile(config.paths.data, { url: reachableUrl(url), pid: host.pid })
+    if (session.json) greetProgram(session, { url, roles, ownKey, handlers })
+    else if (url === null) greetWithoutApi(session, roles, handlers)
+    else await greet(session, { url, loaded, configFile: configFlags.file ?? null, ownKey, handlers })
     logger.info({ signal: await stopped }, 'stopping')
   } finally {
     removeServerFile(config.paths.data, host.pid)

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import type { LogFields, Logger, LogLevel } from '@octoflow/worker'
 import { type Command, Option } from 'commander'
 import { ISOLATIONS } from '../config/settings.ts'
 import { describeFailure, whyUnreadable } from '../config/text-file.ts'
@@ -31,6 +32,7 @@ export function workerCommand(command: Command, session: Session): void {
       duration(1, 86_400),
     )
     .option('--name <name>', 'what the worker is called on the server (default: the name of this machine)')
+    .option('--json', 'print a JSON document when it begins and one when it has ended, and log JSON lines')
   addServerOptions(command)
   addExamples(command, [
     ['octoflow worker workers/greet.ts --queue greet', 'as many jobs at once as there are processors'],
@@ -51,6 +53,7 @@ async function work(session: Session, file: string, options: Options): Promise<v
   ])
   const { url, key } = address
   const queues = options.queue.join(', ')
+  const say = (text: string, document: object): void => (session.json ? out.json(document) : out.line(text))
   try {
     const worker = new Worker({
       url,
@@ -61,15 +64,19 @@ async function work(session: Session, file: string, options: Options): Promise<v
       concurrency: options.concurrency,
       leaseSeconds: options.lease,
       name: options.name,
+      logger: session.json ? await jsonLogger(session) : undefined,
     })
     // Signals are obeyed from here on. Nothing is announced before it has started: a file that cannot be used works on nothing.
     const ended = worker.run()
     await Promise.race([worker.start(), ended])
-    out.line(
-      `Working on ${queues} with ${shownPath(file, host.cwd)}, for ${url}. Ctrl-C ends it when the jobs in hand are done.`,
-    )
+    say(`Working on ${queues} with ${shownPath(file, host.cwd)}, for ${url}. Ctrl-C ends it when the jobs in hand are done.`, {
+      state: 'working',
+      queues: options.queue,
+      file: path,
+      url,
+    })
     await ended
-    out.line('The worker has ended; it holds no jobs.')
+    say('The worker has ended; it holds no jobs.', { state: 'ended' })
   } catch (error) {
     if (!(error instanceof WorkerError)) throw error
     const { code, message } = error
@@ -80,6 +87,25 @@ async function work(session: Session, file: string, options: Options): Promise<v
     if (code === 'options_invalid') throw new CommandError(ExitCode.usage, message, HELP, { code, cause: error })
     throw new CommandError(ExitCode.failed, message, MEND_FILE, { code, cause: error })
   }
+}
+
+/** Takes what handlers log, whatever it is, for a line of JSON. */
+async function jsonLogger({ err }: Session): Promise<Logger> {
+  const { pino, stdTimeFunctions, stdSerializers } = await import('pino')
+  const lines = pino(
+    {
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
+      serializers: { error: stdSerializers.err },
+    },
+    { write: (line: string) => err.jsonPart(line) },
+  )
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields: LogFields = {}): void =>
+      lines[level](fields, message)
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
 const NAME_FILE = 'Name a TypeScript or JavaScript file that exports a function named process.'

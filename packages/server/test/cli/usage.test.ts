@@ -35,6 +35,14 @@ test('Every command has a page with its usage and examples, by --help and by hel
   }
 })
 
+test('Every command has --json.', async (t) => {
+  const cli = new CommandLine(t)
+  for (const command of COMMANDS) {
+    const { out } = await cli.run(...command.split(' '), '--help')
+    assert.match(out, /^ {2}--json {2}/m, command)
+  }
+})
+
 test('The first page and those of groups name every command.', async (t) => {
   const cli = new CommandLine(t)
   const { out: first } = await cli.run('--help')

@@ -23,6 +23,7 @@ export function lineChart(axis: Axis, charts: readonly LineChart[]): string {
   const drawn = charts.map((chart, index) => `<g transform="translate(${index * width})">\n${draw(axis, chart)}\n</g>`)
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width * charts.length} ${height + 18}" font-family="sans-serif" font-size="11">`,
+    `<title>${charts.map(({ title }) => title).join('; ')}</title>`,
     `<rect width="100%" height="100%" fill="#fff"/>`,
     ...drawn,
     ...(charts[0]?.lines ?? []).map(

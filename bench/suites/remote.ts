@@ -15,7 +15,7 @@ export async function remote({ runs, scale }: BenchOptions): Promise<Report> {
   const singles = Math.round(40_000 * scale)
   const old = Math.round(10_000 * scale)
 
-  await using native = await ServerProcess.octoflow()
+  await using native = await ServerProcess.octoflowCounted()
   const nativeRuns = await alternate(
     {
       batches: async () => {
@@ -32,7 +32,7 @@ export async function remote({ runs, scale }: BenchOptions): Promise<Report> {
 
   const byBacklog: (readonly [backlog: number, runs: readonly Counted[]])[] = []
   for (const backlog of backlogs) {
-    await using server = await ServerProcess.octoflow()
+    await using server = await ServerProcess.octoflowCounted()
     await submit(server.url, backlog)
     const { taken } = await alternate(
       {

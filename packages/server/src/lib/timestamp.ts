@@ -7,6 +7,9 @@ export interface Timestamp {
   readonly text: string
 }
 
+/** How most are written, and how they are given back. */
+const AS_GIVEN_BACK = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?Z$/
+
 const SHAPE = /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(:\d{2})?(\.\d+)?([Zz]|[+-]\d{2}:?\d{2})?)?$/
 
 /** `yyyy-mm-ddThh:mm:ss` */
@@ -14,9 +17,11 @@ const SECONDS_LENGTH = 19
 
 /** Reads ISO 8601; a time without an offset is taken as UTC. @returns `null` for what is none, or lies before the year 0 of UTC. */
 export function readTimestamp(text: string): Timestamp | null {
+  const at = fromIso(text)
+  if (at === null) return null
+  if (AS_GIVEN_BACK.test(text)) return { at, text }
   const shape = SHAPE.exec(text)
-  const at = shape === null ? null : fromIso(text)
-  if (shape === null || at === null) return null
+  if (shape === null) return null
   const [, date, time = '00:00', seconds = ':00', fraction = '', offset = 'Z'] = shape
   const written = `${date}T${time}${seconds}`
   if (offset === 'Z' || offset === 'z') return { at, text: `${written}${fraction}Z` }

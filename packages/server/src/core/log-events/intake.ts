@@ -40,7 +40,7 @@ class Source {
   constructor(text: string) {
     this.#text = text
     // A number of JavaScript's has 15 digits for certain, and ends between 10³⁰⁸ and 10³⁰⁹.
-    this.#mayLoseDigits = /\d[\d.]{15}|\d[eE][+-]?\d{3}/.test(text)
+    this.#mayLoseDigits = /(?<![\d.])\d[\d.]{15}|\d[eE][+-]?\d{3}/.test(text)
   }
 
   /** The JSON text, on one line, of a member of an event that has the value `value`. */

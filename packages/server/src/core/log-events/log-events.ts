@@ -1,6 +1,6 @@
 import { OctoflowError } from '../../errors/octoflow-error.ts'
 import type { EventTypes } from '../../model/event-type.ts'
-import { LOG_EVENT_FIELDS, type LogEventFilter } from '../../model/log-event.ts'
+import { LOG_EVENT_FIELDS, type LogEvent, type LogEventFilter } from '../../model/log-event.ts'
 import type { LogEventCount, LogEventPage, LogEventPlace } from '../../storage/contract/log-events.ts'
 import type { Ports } from '../ports.ts'
 import { checkLogEvents, type LogEventFault } from './intake.ts'
@@ -32,7 +32,8 @@ export class LogEvents {
   async append(values: readonly unknown[], text: string): Promise<readonly Logged[]> {
     const { storage, clock } = this.#ports
     const checked = checkLogEvents(values, text, this.types, clock.now())
-    const events = checked.flatMap((one) => ('event' in one ? [one.event] : []))
+    const events: LogEvent[] = []
+    for (const one of checked) if ('event' in one) events.push(one.event)
     const stored = events.length === 0 ? [] : await storage.logEvents.append({ events })
     let next = 0
     return checked.map((one) => ('fault' in one ? one.fault : stored[next++]! ? null : 'duplicate_event_id'))

@@ -1,6 +1,6 @@
 import type { CancelTimer } from '../../lib/clock.ts'
 import { Service } from '../../lib/service.ts'
-import { type Duration, type Instant, SECOND } from '../../lib/time.ts'
+import { type Duration, type Instant, MAX_INSTANT, SECOND } from '../../lib/time.ts'
 import type { ApiKey, Principal } from '../../model/access.ts'
 import type { Ports } from '../ports.ts'
 import type { Keys } from './keys.ts'
@@ -31,7 +31,8 @@ const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/
 const EVERYBODY: Principal = { name: 'anybody', role: 'admin', queues: null }
 
 interface Known {
-  readonly key: ApiKey
+  /** `null` for a key from the configuration, which is good for ever. */
+  readonly key: ApiKey | null
   readonly principal: Principal
   readonly until: Instant
 }
@@ -41,6 +42,10 @@ export class Authenticator extends Service {
   readonly #ports: Ports
   readonly #options: AuthenticatorOptions
   readonly #static: ReadonlyMap<string, Principal>
+  /**
+   * By the text of the key: to hash it would be a twentieth of what a small call costs. A map compares texts only where their
+   * hashes, which depend on a secret of this process, are the same, so how long it takes tells nothing about a key.
+   */
   readonly #known = new Map<string, Known>()
   readonly #uses = new Map<string, Instant>()
   #cancelTimer: CancelTimer = () => {}
@@ -57,16 +62,18 @@ export class Authenticator extends Service {
   authenticate(token: string | null): Principal | null | Promise<Principal | null> {
     if (this.#options.disabled) return EVERYBODY
     if (token === null || token === '') return null
-    const hash = digest(token)
-    const fixed = this.#static.get(hash)
-    if (fixed !== undefined) return fixed
+    const known = this.#known.get(token)
+    if (known?.key === null) return known.principal
     const now = this.#ports.clock.now()
-    const known = this.#known.get(hash)
     if (known !== undefined && known.until > now && !isExpired(known.key, now)) {
       this.#uses.set(known.key.id, now)
       return known.principal
     }
-    return this.#lookUp(token, hash, now)
+    const hash = digest(token)
+    const fixed = this.#static.get(hash)
+    if (fixed === undefined) return this.#lookUp(token, hash, now)
+    this.#remember(token, { key: null, principal: fixed, until: MAX_INSTANT })
+    return fixed
   }
 
   protected override onStart(): void {
@@ -88,10 +95,14 @@ export class Authenticator extends Service {
     if (isExpired(key, now)) return null
     // With the id, since several keys may have the same name.
     const principal: Principal = { name: `key ${key.name} (${key.id})`, role: key.role, queues: key.queues }
-    if (this.#known.size >= KNOWN_AT_MOST) this.#known.clear()
-    this.#known.set(hash, { key, principal, until: now + KNOWN_FOR })
+    this.#remember(token, { key, principal, until: now + KNOWN_FOR })
     this.#uses.set(key.id, now)
     return principal
+  }
+
+  #remember(token: string, known: Known): void {
+    if (this.#known.size >= KNOWN_AT_MOST) this.#known.clear()
+    this.#known.set(token, known)
   }
 
   async #noteUses(): Promise<void> {

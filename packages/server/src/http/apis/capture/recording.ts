@@ -25,7 +25,9 @@ export async function recording(
   { context, options }: { context: HttpContext; options: HttpOptions },
 ): Promise<void> {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  // Fastify parses the content type of each request that has no parser but `*`, so what most requests are is named.
+  for (const type of ['application/json', '*'])
+    app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.addHook('onRequest', (request, _reply, done) => {
     const contentType = request.headers['content-type']
     // Fastify refuses what is no content type before it looks for a parser. What was sent still stands in `raw.headers`.

@@ -1,7 +1,9 @@
+import { OctoflowError } from '../../errors/octoflow-error.ts'
 import type { Duration, Instant } from '../../lib/time.ts'
 import type { Principal } from '../../model/access.ts'
 import { DeadReason } from '../../model/job.ts'
 import type { Outcome } from '../../model/settle.ts'
+import type { NewEvent } from '../../storage/contract/events.ts'
 import type { ClaimedJob } from '../../storage/contract/leases.ts'
 import type { ItemResult } from '../../storage/contract/storage.ts'
 import type { Feed } from '../feed.ts'
@@ -50,22 +52,34 @@ export class CaptureWork {
     await this.#jobs.find(id, by.queues)
     const outcome = OUTCOMES.get(status)
     if (outcome !== undefined) return this.#settle(id, outcome, finishedAt)
-    if (status !== CaptureStatus.inProgress) orThrow(await this.#ports.storage.jobs.label({ id, label: status }))
-    await this.#renew(id, worker, status === CaptureStatus.inProgress)
+    if (status === CaptureStatus.inProgress) return this.#renew(id, worker, true)
+    const [labelled] = await Promise.all([
+      this.#ports.storage.jobs.label({ id, label: status }),
+      this.#renew(id, worker, false),
+    ])
+    orThrow(labelled)
   }
 
   /** @returns the event's id. @throws `job_not_found` */
   async addEvent(id: number, message: string, worker: string, by: Principal): Promise<number> {
-    const [eventId] = await this.#jobs.addEvents(id, [{ kind: 'event', level: 'info', message, data: null, at: null }], by)
-    await this.#renew(id, worker, false)
-    return eventId!
+    await this.#jobs.find(id, by.queues)
+    const event: NewEvent = { kind: 'event', level: 'info', message, data: null, at: null }
+    const [[eventId]] = await Promise.all([
+      this.#ports.storage.events.append({ now: this.#ports.clock.now(), items: [{ jobId: id, event }] }),
+      this.#renew(id, worker, false),
+    ])
+    if (typeof eventId !== 'number') throw new OctoflowError('job_not_found', { id })
+    return eventId
   }
 
   /** @throws `job_not_found` */
   async markHandled(id: number, worker: string, by: Principal): Promise<void> {
     await this.#jobs.find(id, by.queues)
-    await this.#jobs.setHandled(id, true, by)
-    await this.#renew(id, worker, false)
+    const [[handled]] = await Promise.all([
+      this.#ports.storage.requests.setHandled({ ids: [id], handled: true }),
+      this.#renew(id, worker, false),
+    ])
+    orThrow(handled!)
   }
 
   async #settle(id: number, outcome: Outcome, finishedAt: Instant | null): Promise<void> {
@@ -79,7 +93,10 @@ export class CaptureWork {
     if (queue !== null && state !== null) this.#feed.publish([{ id, queue, state }])
   }
 
-  /** @param start whether the client says that it works on the job. */
+  /**
+   * Asked for together with what the client reports, so that both share a commit.
+   * @param start whether the client says that it works on the job.
+   */
   async #renew(id: number, worker: string, start: boolean): Promise<void> {
     orThrow(await this.#ports.storage.leases.renew({ now: this.#ports.clock.now(), id, worker, lease: this.#lease, start }))
   }

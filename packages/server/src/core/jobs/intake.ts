@@ -106,10 +106,11 @@ export class Intake {
   }
 }
 
-function toNew({ job, ...request }: Incoming, idempotency: IdempotencyKey | null, now: Instant): NewRequest {
+function toNew(incoming: Incoming, idempotency: IdempotencyKey | null, now: Instant): NewRequest {
+  const { queue, job } = incoming
   return {
-    ...request,
-    job: request.queue === null ? null : job === null ? PLAIN_JOB : { ...PLAIN_JOB, ...job },
+    ...incoming,
+    job: queue === null ? null : job === null ? PLAIN_JOB : { ...PLAIN_JOB, ...job },
     idempotency: idempotency === null ? null : { ...idempotency, expiresAt: now + IDEMPOTENCY_KEPT },
   }
 }

@@ -50,7 +50,7 @@ export class Tail {
   }
 
   async until(holds: () => boolean, what: string): Promise<void> {
-    const deadline = performance.now() + 300_000
+    const deadline = performance.now() + 60_000
     while (!holds()) {
       if (this.#ended) throw new Error(`the stream ended while waiting until ${what}`)
       await within((deadline - performance.now()) / 1_000, `waiting until ${what}`, this.#changed.promise)

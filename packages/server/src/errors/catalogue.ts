@@ -48,7 +48,7 @@ export const catalogue = {
   skip_too_far: {
     status: 400,
     retryable: false,
-    message: 'So many events cannot be stepped over under these filters.',
+    message: 'So many events cannot be stepped over one by one.',
     hint: 'Begin with the first page and pass its `next` as `cursor`, which leads on at any depth.',
   },
   malformed_request: {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Client } from 'pg'
 import type { Storage } from '../../src/storage/contract/storage.ts'
 import { logEvent, NOW } from '../conformance/harness.ts'
+import { stepTooFar } from './log-event-depth.ts'
 import { openSchema, SKIPPED, shareServer } from './postgres-storage.ts'
 
 /** What those who follow log events see while a transaction that appends is under way elsewhere. */
@@ -30,6 +31,11 @@ for (const [name, command, seen] of HELD_BACK)
     assert.deepEqual(await follow(storage), seen)
     assert.equal(await storage.logEvents.end(), '2')
   })
+
+test('As many log events are stepped over as a page may cost, and no more.', { skip: SKIPPED }, async () => {
+  await using opened = await openSchema()
+  await stepTooFar(opened.storage)
+})
 
 test('A transaction that does something else holds nobody back, however long it takes.', { skip: SKIPPED }, async () => {
   await using opened = await openSchema()

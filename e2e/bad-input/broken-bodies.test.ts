@@ -71,10 +71,24 @@ test('A body that is no JSON is 400 on every route that takes JSON, says where i
       const answer = await client.call(method, fill(path, PARAMETERS), { body, type: JSON_TYPE })
       const what = `${method} ${path} ${JSON.stringify(body).slice(0, 100)}`
       assertError(answer, path, 400, 'invalid_json', what)
-      assert.match(answer.text, /line \d+, column \d+|ends too early/, what)
+      assert.match(answer.text, /line \d+, column \d+|ends too early|has an unexpected/, what)
       assert.ok(answer.text.length < 1_000, 'the body is not repeated')
     }
   assert.deepEqual(await snapshot(client), before)
+})
+
+test('What is wrong with a body is told as it is.', async (t) => {
+  const { client } = await startOctoflow(t)
+  for (const [body, words] of [
+    ['[NaN]', 'it has an unexpected \\"N\\"'],
+    ['[1,]', 'it has an unexpected \\"]\\"'],
+    ['{"a":1,}', 'line 1, column 8'],
+    ['[1', 'line 1, column 3'],
+    [' ', 'it ends too early'],
+  ] as const) {
+    const { text } = await client.post('/v1/events', { body, type: JSON_TYPE })
+    assert.ok(text.includes(words), text)
+  }
 })
 
 test('A body of JSON that is not UTF-8 is 400 on every route that takes JSON, and changes nothing.', async (t) => {

@@ -56,7 +56,10 @@ export function parseJson(text: string): unknown {
 /** V8's message without the quotation of the body, which may hold what should not be repeated. */
 function reasonOf({ message }: Error, text: string): string {
   const position = /at position (\d+)/.exec(message)?.[1]
-  if (position === undefined) return 'it ends too early'
+  if (position === undefined) {
+    const token = /^Unexpected token '(.)'/su.exec(message)?.[1]
+    return token === undefined ? 'it ends too early' : `it has an unexpected ${JSON.stringify(token)}`
+  }
   const before = text.slice(0, Number(position)).split('\n')
   return `line ${before.length}, column ${before.at(-1)!.length + 1} is not what JSON has there`
 }

@@ -10,7 +10,7 @@ const PARAMETERS = { id: '1', queue: 'App' }
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'LOCK', 'PURGE', 'QUERY']
 
 /** These take something, or last, so that nobody may ask for them by HEAD. */
-const WITHOUT_HEAD = ['/jobs/next-pending', '/api/v1/stream', '/v1/events/stream']
+const WITHOUT_HEAD = ['/jobs/next-pending', '/api/v1/stream']
 
 /** The paths of the document, filled in, with the methods that are served there. */
 async function served(client: Client): Promise<ReadonlyMap<string, readonly string[]>> {

@@ -24,6 +24,11 @@ export const deleting: Group = (test) => {
     expectDetail(await client.delete('/v1/events'), 400, [
       "Input should be 'true' where there is no filter found in ('query', 'all')",
     ])
+    for (const query of ['type=system&locatoin=us', 'all=true&size=1', 'all=true&usernam='])
+      expectDetail(await client.delete(`/v1/events?${query}`), 400, [
+        `Extra inputs are not permitted found in ('query', '${/&(\w+)/.exec(query)![1]}')`,
+      ])
+    assert.equal((await page(client)).total, 1_500)
     assert.equal((await remove(client, 'all=true')).changed, 1_500)
     assert.deepEqual(await page(client), { events: [], size: 100, from: 0, total: 0, total_exact: true, next: null })
   })

@@ -97,6 +97,15 @@ export const following: Group = (test) => {
     }
   })
 
+  test('Who comes back with no id begins with what is new.', async ({ t, start }) => {
+    const { client, server } = await start()
+    await store(client, many(0, 5))
+    const tail = await Tail.open(t, server.url, { lastId: '' })
+    await store(client, [user('new')])
+    await tail.until(() => tail.events.length > 0, 'the new one is told')
+    assert.deepEqual([tail.ids, tail.resets], [['new'], []])
+  })
+
   test('An id seen before a restart leads on after it.', async ({ t, start }) => {
     const { client, server } = await start()
     const tail = await Tail.open(t, server.url)

@@ -13,6 +13,53 @@ export const reading: Group = (test) => {
     }
   })
 
+  test('An id of any length and any characters is found, also one that is a word of a path.', async ({ start }) => {
+    const { client } = await start()
+    const ids = [
+      'é😀/#?&%25+ \\"\n',
+      '..',
+      '%41',
+      ' ',
+      '\u0000',
+      'all',
+      'export',
+      'stream',
+      'get',
+      'x'.repeat(257),
+      'y'.repeat(12_000),
+    ]
+    await store(
+      client,
+      ids.map((id) => user(id)),
+    )
+    // A client takes dots for a way up.
+    for (const id of ids)
+      if (id !== '..') {
+        const answer = await client.get(`/v1/events/get/${encodeURIComponent(id)}`)
+        assert.deepEqual(answer.json, user(id), id.slice(0, 20))
+      }
+    expectDetail(await client.get('/v1/events/get/A'), 404, 'Unable to find event log with A')
+    for (const path of ['/v1/events/get/%', '/v1/events/%ff']) assert.equal((await client.get(path)).status, 400)
+  })
+
+  test('What is read can be asked for by HEAD.', async ({ start }) => {
+    const { client } = await start()
+    await store(client, [user('stream')])
+    const types = {
+      '': 'application/json',
+      '/all': 'application/json',
+      '/export': 'application/x-ndjson',
+      '/stream': 'text/event-stream',
+    }
+    for (const [path, type] of Object.entries(types)) {
+      const { status, headers, text } = await client.call('HEAD', `/v1/events${path}`)
+      assert.deepEqual([status, headers.get('content-type')?.replace(/;.*/, ''), text], [200, type, ''], path)
+    }
+    assert.equal((await client.call('HEAD', '/v1/events/nothing')).status, 404)
+    assert.equal((await client.call('HEAD', '/v1/events/stream?since=x')).status, 400)
+    assert.equal((await client.call('HEAD', '/v1/events/stream', { key: null })).status, 401)
+  })
+
   test('All events are a plain list, the oldest first.', async ({ start }) => {
     const { client } = await start()
     await store(

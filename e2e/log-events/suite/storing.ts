@@ -91,6 +91,15 @@ export const storing: Group = (test) => {
     assert.equal((await page(client)).total, 1_000)
   })
 
+  test('A body larger than the server takes is 413, and nothing of it is stored.', async ({ start }) => {
+    const { client } = await start()
+    const json = [user('small'), user('large', { event: { ...user('').event, username: MEGABYTE + MEGABYTE } })]
+    const answer = await client.post('/v1/events', { json })
+    assert.equal(answer.status, 413, answer.text)
+    assert.deepEqual(Object.keys(answer.json as object), ['detail'])
+    assert.equal((await page(client)).total, 0)
+  })
+
   test('Of events with the same id in batches sent at once, one is stored.', async ({ start }) => {
     const { client } = await start()
     const batch = Array.from({ length: 100 }, (_, n) => user(`same_${n}`))
@@ -112,11 +121,17 @@ export const storing: Group = (test) => {
   })
 }
 
-const event = (more: object): object => ({ ...user('x').event, ...more })
+const ofUser = (more: object): object => ({ ...user('x'), event: { ...user('x').event, ...more } })
+const ofSystem = (more: object): object => ({ ...system('x'), event: { ...system('x').event, ...more } })
+
+/** Of every type but text. */
+const NO_TEXTS = [7, -0.5, null, [], ['text'], {}, { a: 'text' }, true]
+
+const MEGABYTE = 'x'.repeat(1_000_000)
 
 const BAD: Readonly<Record<string, readonly unknown[]>> = {
-  invalid_event_id: ['', 7, null, undefined, [], {}, true, '\ud800'].map((event_id) => ({ ...user('x'), event_id })),
-  invalid_type: ['', 'User', 'audit', 7, null, undefined, [], {}, 'constructor', '__proto__', 'x'.repeat(300)].map((type) => ({
+  invalid_event_id: ['', ...NO_TEXTS, undefined, '\ud800', '\udc00\ud800'].map((event_id) => ({ ...user('x'), event_id })),
+  invalid_type: ['', 'User', 'audit', ...NO_TEXTS, undefined, 'constructor', '__proto__', '\ud800', MEGABYTE].map((type) => ({
     ...user('x'),
     type,
   })),
@@ -124,18 +139,22 @@ const BAD: Readonly<Record<string, readonly unknown[]>> = {
     '',
     'yesterday',
     1_696_167_900,
-    null,
+    ...NO_TEXTS,
     undefined,
-    [],
+    '\ud800',
+    MEGABYTE,
     '2023-13-01T00:00:00Z',
     '2023-02-29T00:00:00Z',
     '2023-10-01T24:00:00Z',
     '2023-10-01T13:45:60Z',
+    '2016-12-31T23:59:60Z',
     '2023-10-01T13:45:00+25:00',
     '2023-10-01T13:45:00.Z',
     '01.10.2023',
     '0000-01-01T00:00:00+01:00',
+    '-0001-01-01T00:00:00Z',
     '9999-12-31T23:59:59Z',
+    '9999-12-31T23:59:59-23:59',
     '+12023-10-01T13:45:00Z',
     `2023-10-01T13:45:00.${'0'.repeat(1_000)}Z`,
     new Date(Date.now() + 3_600_000).toISOString(),
@@ -154,28 +173,29 @@ const BAD: Readonly<Record<string, readonly unknown[]>> = {
     'my..user@email.com',
     'my_user@1.2.3.4',
     'my_user@email.com\n',
-    7,
-    null,
+    ...NO_TEXTS,
     ['my_user@email.com'],
     '\ud800@email.com',
     `${'x'.repeat(65)}@email.com`,
     `a@${'x'.repeat(64)}.com`,
-    `${'x'.repeat(900_000)}@email.com`,
-  ].map((email) => ({ ...user('x'), event: event({ email }) })),
-  invalid_location: ['', 'Europe', 'asia', 7, null, ['us'], {}].map((location) => ({
-    ...system('x'),
-    event: { ...system('x').event, location },
-  })),
+    `${MEGABYTE}@email.com`,
+  ].map((email) => ofUser({ email })),
+  invalid_location: ['', 'Europe', 'us ', 'asia', ...NO_TEXTS, ['us'], '\ud800', MEGABYTE].map((location) =>
+    ofSystem({ location }),
+  ),
   invalid_event: [
     { ...user('x'), event: system('x').event },
     { ...system('x'), event: user('x').event },
     ...[null, undefined, 7, 'text', [], [user('x').event], {}].map((value) => ({ ...user('x'), event: value })),
     ...['username', 'operation'].flatMap((field) =>
-      [7, null, undefined, [], {}, true, '\udc00'].map((value) => ({ ...user('x'), event: event({ [field]: value }) })),
+      [...NO_TEXTS, undefined, '\udc00'].map((value) => ofUser({ [field]: value })),
     ),
-    { ...user('x'), event: event({ email: undefined }) },
-    { ...user('x'), event: event({ email: 7, username: 7 }) },
-    { ...system('x'), event: { ...system('x').event, system_id: 5 } },
+    ...['system_id', 'operation'].flatMap((field) =>
+      [...NO_TEXTS, undefined, '\ud800'].map((value) => ofSystem({ [field]: value })),
+    ),
+    ofUser({ email: undefined }),
+    ofUser({ email: 7, username: 7 }),
+    ofSystem({ location: undefined }),
     null,
     7,
     'event',
@@ -192,9 +212,10 @@ const GOOD: readonly Event[] = [
   user('a\tb\u0000" é 😀'),
   user(' '),
   user('x'.repeat(100_000)),
-  user('long', { event: { username: 'y'.repeat(800_000), email: 'ä.ö+ü@größe.example', operation: '' } }),
+  user('long', { event: { username: MEGABYTE, email: 'ä.ö+ü@größe.example', operation: '' } }),
   user('more', { event: { ...user('x').event, more: { deep: [[1, [2]]] }, location: 5, operation: '\u0000' } }),
   { ...user('members'), ...{ source: 'web', tags: ['a'], null: null } },
+  user('a lone surrogate where nobody looks', { event: { ...user('x').event, more: '\ud800', '\udc00': 1 } }),
   system('us', { event: { ...system('x').event, location: 'us' } }),
 ]
 

@@ -19,7 +19,7 @@ export function answerWithMessage(
   words: Readonly<Partial<Record<ErrorCode, string>>> = {},
 ): void {
   const error = prepareAnswer(thrown, request, reply)
-  reply.send({ message: words[error.code] ?? error.message })
+  reply.send({ message: words[error.code] ?? messageOf(error) })
 }
 
 /** Answers what was thrown as `{"detail": …}`: a list of what does not fit, else a text. @param words as in `answerWithMessage`, with details. */
@@ -38,7 +38,7 @@ export function answerWithDetail(
     return
   }
   const text =
-    words[error.code]?.replace(/\{(\w+)\}/g, (_, name: string) => shorten(String(error.details[name]))) ?? error.message
+    words[error.code]?.replace(/\{(\w+)\}/g, (_, name: string) => shorten(String(error.details[name]))) ?? messageOf(error)
   reply.send({ detail: error.entry.status === 400 ? [text] : text })
 }
 
@@ -98,19 +98,24 @@ function fromFastify(error: Partial<FastifyError>, request: FastifyRequest): Oct
 /** What a client sent may be long; more than this of it tells it nothing more. */
 const SHOWN = 200
 
-export const shorten = (text: string): string => (text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text)
+export const shorten = (text: string, shown: number = SHOWN): string =>
+  text.length > shown ? `${text.slice(0, shown)}…` : text
+
+/** An error's words, which may have an id as long as a request line in them. */
+const LONGEST_MESSAGE = 2_000
+const messageOf = ({ message }: OctoflowError): string => shorten(message, LONGEST_MESSAGE)
 
 /** The answer to what is not even a request, and so belongs to no API: in all their forms at once. */
 export const toAnyForm = (error: OctoflowError): string => JSON.stringify({ ...toProblem(error), message: error.message })
 
 function toProblem(error: OctoflowError): Problem {
-  const { entry, code, message, hint } = error
+  const { entry, code, hint } = error
   return {
     type: `/docs/errors#${code}`,
     title: code.replaceAll('_', ' '),
     status: entry.status,
     code,
-    detail: message,
+    detail: messageOf(error),
     hint,
     ...(error instanceof InvalidInput && { errors: [...error.misfits] }),
   }

@@ -39,8 +39,8 @@ const LARGEST_HEADERS = 16 * 1024
 /** Where the native API lies. */
 const NATIVE = '/api/v1'
 
-/** A queue's name may have 256 characters, each of which takes up to 12 when percent-encoded. */
-const LONGEST_PARAM = 256 * 12
+/** As long as a request line may be: the ids of log events have no bound. */
+const LONGEST_PARAM = 16 * 1024
 
 export interface ListenOptions {
   readonly host: string

@@ -120,12 +120,15 @@ export async function eventRoutes(
         summary: 'Delete all events that match a filter',
         description:
           'Concerns the events that are there now. Runs on in the server; read the operation to follow, delete it to abort. Without any ' +
-          'filter, `all=true` has to say that all events are meant.',
-        querystring: Type.Object({ all: Type.Optional(Type.Enum(['true'])), ...schemas.FilterQuery }),
+          'filter, `all=true` has to say that all events are meant. A parameter that is none is refused: a filter with a slip of the pen ' +
+          'would delete more than it names.',
+        querystring: schemas.DeletionQuery,
         response: { 202: schemas.Deletion, ...errors },
       },
     },
     async ({ query, principal }, reply) => {
+      const unknown = Object.keys(query).find((name) => !Object.hasOwn(schemas.DeletionQuery.properties, name))
+      if (unknown !== undefined) throw misfit('query', unknown, 'Extra inputs are not permitted')
       const filter = readFilter(query)
       const isBare = Object.values(filter).every((value) => value === undefined)
       if (isBare && last(query, 'all') !== 'true')

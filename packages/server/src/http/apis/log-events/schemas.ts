@@ -110,6 +110,8 @@ export const PageQuery = Type.Object({
   ...FilterQuery,
 })
 
+export const DeletionQuery = Type.Object({ all: Type.Optional(Type.Enum(['true'])), ...FilterQuery })
+
 export const ExportQuery = Type.Object({
   format: Type.Optional(Type.Enum(['ndjson', 'csv'], { default: 'ndjson' })),
   order: Type.Optional(Type.Enum(['asc', 'desc'], { default: 'asc', description: 'Oldest or newest first.' })),

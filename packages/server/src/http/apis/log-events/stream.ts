@@ -5,7 +5,7 @@ import type { HttpContext, HttpOptions } from '../../context.ts'
 import { watcherOf } from '../../watcher.ts'
 import { type Query, readFilter } from './query.ts'
 import * as schemas from './schemas.ts'
-import { TailStream } from './tail-stream.ts'
+import { TAIL_HEADERS, TailStream } from './tail-stream.ts'
 
 /** The live tail. */
 export async function streamRoutes(
@@ -18,8 +18,6 @@ export async function streamRoutes(
   app.get<{ Querystring: Query }>(
     '/v1/events/stream',
     {
-      // Who asks by HEAD wants no stream.
-      exposeHeadRoute: false,
       config: { access: options.publicApis.includes('log-events') ? 'public' : 'viewer' },
       schema: {
         tags: schemas.TAGS,
@@ -36,8 +34,10 @@ export async function streamRoutes(
     },
     async (request, reply) => {
       const filter = inTerms(readFilter(request.query))
+      // Who asks by HEAD wants no stream.
+      if (request.method === 'HEAD') return reply.headers(TAIL_HEADERS).send()
       const lastId = request.headers['last-event-id']
-      const mark = typeof lastId === 'string' ? lastId : await tail.end()
+      const mark = typeof lastId === 'string' && lastId !== '' ? lastId : await tail.end()
       reply.hijack()
       const watcher = watcherOf(request, authenticator)
       const stream = new TailStream(reply.raw, filter, { tail, clock: ports.clock, logger: ports.logger, watcher })

@@ -11,6 +11,12 @@ import type { Watcher } from '../../watcher.ts'
 /** A comment now and then keeps proxies from closing a silent connection, and finds out whether it still stands. */
 const BEAT_EVERY = 15 * SECOND
 
+export const TAIL_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store',
+  'x-accel-buffering': 'no',
+} as const
+
 interface Parts {
   readonly tail: LogEventTail
   readonly clock: Clock
@@ -39,11 +45,7 @@ export class TailStream {
   async run(mark: string): Promise<void> {
     this.#response.on('close', () => this.close())
     this.#response.on('error', () => this.close())
-    this.#response.writeHead(200, {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store',
-      'x-accel-buffering': 'no',
-    })
+    this.#response.writeHead(200, TAIL_HEADERS)
     this.#scheduleBeat()
     try {
       // With an id from the start, who is cut off before the first event misses nothing either.

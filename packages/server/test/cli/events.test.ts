@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { ExitCode } from '../../src/cli/exit-code.ts'
@@ -56,6 +56,19 @@ test('Lines that do not fit go into a file beside, with number and reason, and k
   assert.match(errors.get(5)!, /larger than/)
   const json = await cli.run('events', 'import', 'in.ndjson', '--json', '--errors', 'other.ndjson')
   assert.deepEqual(JSON.parse(json.out), { stored: 0, known: 2, failed: 4, errors: 'other.ndjson' })
+})
+
+test('The file that is imported is not written to, whatever leads to it.', async (t) => {
+  const { cli } = await startSite(t)
+  const text = `${lines([event(1)])}{"half\n`
+  writeFileSync(cli.path('in.ndjson'), text)
+  symlinkSync(cli.path('in.ndjson'), cli.path('link'))
+  for (const errors of ['in.ndjson', './in.ndjson', 'link']) {
+    const { code, err } = await cli.run('events', 'import', 'in.ndjson', '--errors', errors)
+    assert.equal(code, ExitCode.usage)
+    assert.match(err, /is the file that is imported/)
+  }
+  assert.equal(readFileSync(cli.path('in.ndjson'), 'utf8'), text)
 })
 
 test('An import that is interrupted says how to go on.', async (t) => {

@@ -42,7 +42,7 @@ async function importEvents(session: Session, file: string, options: Options): P
   const source = openLines(session, file)
   const { fromLine } = options
   const path = options.errors ?? `${file === '-' ? 'events' : file}.errors.ndjson`
-  const faults = new FaultFile(session.host.cwd, path, fromLine > 1)
+  const faults = new FaultFile(session.host.cwd, path, file === '-' ? null : file, fromLine > 1)
   const intake = new EventIntake(client, faults)
   const progress = new Progress(session.err, { label: 'Importing', unit: 'lines', shown: options.json !== true })
   let lines = fromLine - 1

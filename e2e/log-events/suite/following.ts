@@ -120,6 +120,29 @@ export const following: Group = (test) => {
     assert.deepEqual(back.ids, ['5', '6', '7', '8', '9'])
   })
 
+  test('Of servers that share a database each tells all events, and leads on from what another told.', async ({
+    t,
+    startTwo,
+  }) => {
+    const servers = await startTwo()
+    if (servers === null) return
+    const [{ client, server }, other] = servers
+    const tails = [await Tail.open(t, server.url), await Tail.open(t, other.server.url)]
+    const batches = Array.from({ length: 20 }, (_, n) => many(n * 25, 25))
+    await Promise.all(batches.map((events, n) => store(n % 2 === 0 ? client : other.client, events)))
+    const ids = batches.flat().map(({ event_id }) => event_id)
+    for (const tail of tails) await tail.until(() => tail.events.length >= ids.length, 'all are told')
+    const [first, second] = tails as [Tail, Tail]
+    assert.deepEqual(first.ids, second.ids)
+    assert.deepEqual(first.ids.toSorted(), ids.toSorted())
+    first.close()
+    await store(client, [user('meanwhile')])
+    const back = await Tail.open(t, other.server.url, { lastId: first.lastId })
+    await store(client, [user('last')])
+    await back.until(() => back.ids.includes('last'), 'the rest is told')
+    assert.deepEqual([back.ids, back.resets], [['meanwhile', 'last'], []])
+  })
+
   test('A tail ends when its key is deleted, and other queries are refused.', async ({ t, start }) => {
     const { client, server } = await start()
     const key = await createKey(client, { role: 'viewer' })

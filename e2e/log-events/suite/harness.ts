@@ -18,8 +18,10 @@ export type Product = (typeof PRODUCTS)[keyof typeof PRODUCTS]
 /** What a test is given. */
 export interface Site {
   readonly t: TestContext
-  /** Starts a server on the test's own database; again after a stop or beside another, on the same one. */
+  /** Starts a server on the test's own database; after a stop again. */
   start(options?: StartOptions): Promise<Octoflow>
+  /** Starts two servers that share the test's own database; `null` where one process alone may use it. */
+  startTwo(): Promise<readonly [Octoflow, Octoflow] | null>
   /** Of a large number of events as many as the database takes in a few seconds. */
   share(events: number): number
 }
@@ -51,7 +53,9 @@ export function runOn({ name, install, begin, share }: Product, groups: Readonly
             const flags = url === undefined ? [] : ['--database-url', url]
             const start = (options: StartOptions = {}) =>
               startOctoflow(t, { ...options, data, flags: [...flags, ...(options.flags ?? [])] })
-            await run({ t, start, share: (events) => Math.round(events * share) })
+            const startTwo = async () =>
+              database === null ? null : ([await start(), await startOctoflow(t, { flags })] as const)
+            await run({ t, start, startTwo, share: (events) => Math.round(events * share) })
           }),
         ),
       )

@@ -112,6 +112,18 @@ export const storing: Group = (test) => {
     assert.equal((await page(client)).total, 100)
   })
 
+  test('Of events with the same id at two servers at once, one is stored.', async ({ startTwo }) => {
+    const servers = await startTwo()
+    if (servers === null) return
+    const batch = Array.from({ length: 100 }, (_, n) => user(`same_${n}`))
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, (_, n) => errorsOf(servers[n % 2]!.client, n % 4 < 2 ? batch : batch.toReversed())),
+    )
+    assert.equal(answers.flat().filter((error) => error === '').length, batch.length)
+    assert.equal(answers.flat().filter((error) => error === 'duplicate_event_id').length, 9 * batch.length)
+    for (const { client } of servers) assert.equal((await page(client)).total, batch.length)
+  })
+
   test('Of names that stand in an event twice, the last counts.', async ({ start }) => {
     const { client } = await start()
     const text = JSON.stringify(user('b')).replace('{', '{"event_id":"a","type":"system",')

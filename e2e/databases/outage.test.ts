@@ -70,6 +70,7 @@ describe('While the database is away', { concurrency: 2 }, () => {
           const submitting = submitUntilRefused(client, acknowledged)
           await until(() => acknowledged.length > 20, { what: 'jobs are taken in' })
           const memory = residentBytes(server.pid)
+          const logged = server.log.length
           const back = await away(database)
           try {
             for (const refusal of await within(ANSWERED_SECONDS, 'refusing those who submit', submitting)) assertAway(refusal)
@@ -105,6 +106,10 @@ describe('While the database is away', { concurrency: 2 }, () => {
           for (const id of acknowledged) assert.equal((await client.get(`/api/v1/jobs/${id}`)).status, 200, `job ${id} is lost`)
           const after = await submit(site, {})
           await reached(site, after, 'completed', 30)
+          const told = (beginning: string): number =>
+            server.log.slice(logged).filter(({ msg }) => msg.startsWith(beginning)).length
+          await until(() => told('the database is reached again') > 0, { what: 'the log says that it is back' })
+          assert.equal(told('the database cannot be reached'), 1, 'the log says once that it is away')
           assert.equal(updates.ended, false)
           await updates.until(
             (all) => all.some(({ data }) => data.id === after && data.state === 'completed'),

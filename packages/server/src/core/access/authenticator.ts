@@ -1,6 +1,6 @@
 import type { CancelTimer } from '../../lib/clock.ts'
 import { Service } from '../../lib/service.ts'
-import { type Duration, type Instant, MAX_INSTANT, SECOND } from '../../lib/time.ts'
+import { type Duration, type Instant, SECOND } from '../../lib/time.ts'
 import type { ApiKey, Principal } from '../../model/access.ts'
 import type { Ports } from '../ports.ts'
 import type { Keys } from './keys.ts'
@@ -31,8 +31,7 @@ const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/
 const EVERYBODY: Principal = { name: 'anybody', role: 'admin', queues: null }
 
 interface Known {
-  /** `null` for a key from the configuration, which is good for ever. */
-  readonly key: ApiKey | null
+  readonly key: ApiKey
   readonly principal: Principal
   readonly until: Instant
 }
@@ -42,10 +41,6 @@ export class Authenticator extends Service {
   readonly #ports: Ports
   readonly #options: AuthenticatorOptions
   readonly #static: ReadonlyMap<string, Principal>
-  /**
-   * By the text of the key: to hash it would be a twentieth of what a small call costs. A map compares texts only where their
-   * hashes, which depend on a secret of this process, are the same, so how long it takes tells nothing about a key.
-   */
   readonly #known = new Map<string, Known>()
   readonly #uses = new Map<string, Instant>()
   #cancelTimer: CancelTimer = () => {}
@@ -62,18 +57,16 @@ export class Authenticator extends Service {
   authenticate(token: string | null): Principal | null | Promise<Principal | null> {
     if (this.#options.disabled) return EVERYBODY
     if (token === null || token === '') return null
-    const known = this.#known.get(token)
-    if (known?.key === null) return known.principal
+    const hash = digest(token)
+    const fixed = this.#static.get(hash)
+    if (fixed !== undefined) return fixed
     const now = this.#ports.clock.now()
+    const known = this.#known.get(hash)
     if (known !== undefined && known.until > now && !isExpired(known.key, now)) {
       this.#uses.set(known.key.id, now)
       return known.principal
     }
-    const hash = digest(token)
-    const fixed = this.#static.get(hash)
-    if (fixed === undefined) return this.#lookUp(token, hash, now)
-    this.#remember(token, { key: null, principal: fixed, until: MAX_INSTANT })
-    return fixed
+    return this.#lookUp(token, hash, now)
   }
 
   protected override onStart(): void {
@@ -95,14 +88,10 @@ export class Authenticator extends Service {
     if (isExpired(key, now)) return null
     // With the id, since several keys may have the same name.
     const principal: Principal = { name: `key ${key.name} (${key.id})`, role: key.role, queues: key.queues }
-    this.#remember(token, { key, principal, until: now + KNOWN_FOR })
+    if (this.#known.size >= KNOWN_AT_MOST) this.#known.clear()
+    this.#known.set(hash, { key, principal, until: now + KNOWN_FOR })
     this.#uses.set(key.id, now)
     return principal
-  }
-
-  #remember(token: string, known: Known): void {
-    if (this.#known.size >= KNOWN_AT_MOST) this.#known.clear()
-    this.#known.set(token, known)
   }
 
   async #noteUses(): Promise<void> {

@@ -111,6 +111,7 @@ export async function logEvents({ runs, scale }: BenchOptions): Promise<Report> 
         ...(postgres === null ? [] : [row('PostgreSQL', results.postgresByHand, results.postgres)]),
         row('single events over HTTP', rates(results.bare), rates(results.single)),
       ].join('\n'),
+      'Where the time goes is told in [ADR 12](../docs/adr/0012-log-events-in-two-orders.md#where-the-time-of-stored-events-goes).',
     ],
   }
 }

@@ -10,7 +10,7 @@ import { timed } from '../../sql/settling.ts'
 import { Stage, stateOf } from '../../sql/stages.ts'
 import { type ClaimCall, Claims, lockQueue, runningIn } from './claims.ts'
 import type { Database } from './database.ts'
-import { settleJob, takeReports } from './reports.ts'
+import { Reports, settleJob } from './reports.ts'
 import type { Transaction } from './transaction.ts'
 import { array, textArray } from './values.ts'
 import type { Writer } from './writer.ts'
@@ -25,6 +25,7 @@ export class PostgresLeases implements LeaseStore {
   readonly #writer: Writer
   readonly #claims: Claims
   readonly #claiming = new Map<string, Coalescer<ClaimCall, Claim>>()
+  readonly #taker: Reports
   readonly #reports: Coalescer<Params<'report'>, readonly ReportResult[]>
   readonly #heartbeats: Coalescer<Params<'heartbeat'>, readonly BeatResult[]>
 
@@ -32,6 +33,7 @@ export class PostgresLeases implements LeaseStore {
     this.#db = db
     this.#writer = writer
     this.#claims = new Claims(writer, db.queueNames)
+    this.#taker = new Reports(writer)
     this.#reports = new Coalescer(
       (calls) => this.#report(calls),
       ({ reports }) => reports.length,
@@ -118,9 +120,7 @@ export class PostgresLeases implements LeaseStore {
   async #report(calls: readonly Params<'report'>[]): Promise<readonly (readonly ReportResult[])[]> {
     const reports = calls.flatMap(({ now, reports: of }) => of.map((report) => timed(report, now)))
     if (reports.length === 0) return calls.map(() => [])
-    // A repeated report with a fence is served again without effect.
-    const repeatable = reports.every(({ fence }) => fence !== null)
-    const results = await this.#writer.transact((transaction) => takeReports(transaction, reports), { repeatable })
+    const results = await this.#taker.take(reports)
     return shareOut(
       calls.map(({ reports: of }) => of.length),
       results,

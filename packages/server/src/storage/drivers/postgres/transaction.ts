@@ -20,6 +20,8 @@ import { array, textArray } from './values.ts'
  * by id; then lanes, by queue and key. Whoever holds lanes takes further jobs only where nobody else holds them.
  */
 export class Transaction implements Queryable {
+  /** Whether it is one statement, which PostgreSQL commits by itself. */
+  readonly alone: boolean
   readonly lanes: Lanes
   readonly jobs: JobRows
   readonly logEvents: LogEventRows
@@ -30,15 +32,13 @@ export class Transaction implements Queryable {
   readonly #settings = new Map<number, QueueSettings>()
   readonly #sums: StatsRow[] = []
   readonly #sent: Promise<unknown>[] = []
-  readonly #alone: boolean
   #committing = false
   #failure: unknown = null
 
-  /** @param alone whether it is one statement, which PostgreSQL commits by itself. */
   constructor(connection: Connection, names: QueueNames, { alone = false } = {}) {
     this.#connection = connection
     this.#names = names
-    this.#alone = alone
+    this.alone = alone
     this.lanes = new Lanes(this)
     this.jobs = new JobRows(this)
     this.logEvents = new LogEventRows(this)
@@ -61,7 +61,7 @@ export class Transaction implements Queryable {
   }
 
   rows<Row extends readonly unknown[]>(sql: string, ...values: readonly Value[]): Promise<Row[]> {
-    if (this.#alone) this.#beginAlone()
+    if (this.alone) this.#beginAlone()
     return this.#connection.rows<Row>(sql, ...values)
   }
 
@@ -150,13 +150,13 @@ export class Transaction implements Queryable {
     this.logEvents.save(this.slot)
     this.#writeSums()
     const limits = this.#readLimits()
-    if (!this.#alone) await this.#sendCommit()
+    if (!this.alone) await this.#sendCommit()
     for (const record of await limits) this.learn(record)
     for (const [id, name] of this.#newNames) this.#names.remember(id, name)
   }
 
   async rollback(): Promise<void> {
-    if (this.#alone) return
+    if (this.alone) return
     await this.#connection.command('ROLLBACK')
     await Promise.allSettled(this.#sent)
   }
@@ -164,7 +164,7 @@ export class Transaction implements Queryable {
   /** Queues that are worth claiming from again, and by how many callers. */
   ready(): Ready[] {
     return [...this.#changes.values()].flatMap((change) => {
-      const count = change.worthClaims(change.limited ?? this.#settings.get(change.id)?.concurrency != null)
+      const count = change.worthClaims(this.#settings.get(change.id)?.concurrency != null)
       return count > 0 ? [{ queue: this.#nameOf(change.id)!, count }] : []
     })
   }
@@ -215,8 +215,8 @@ export class Transaction implements Queryable {
   #readLimits(): Promise<QueueRecord[]> {
     const unread = [...this.#changes.values()]
       .filter(
-        ({ id, placesFreed, countsChanged, limited }) =>
-          (placesFreed > 0 && limited === null && !this.#settings.has(id)) || (countsChanged && this.#nameOf(id) === undefined),
+        ({ id, placesFreed, countsChanged }) =>
+          (placesFreed > 0 && !this.#settings.has(id)) || (countsChanged && this.#nameOf(id) === undefined),
       )
       .map(({ id }) => id)
     if (unread.length === 0) return Promise.resolve([])

@@ -18,7 +18,7 @@ import type { Writer } from './writer.ts'
 type Params<Verb extends keyof LeaseStore> = Parameters<LeaseStore[Verb]>[0]
 
 /** Jobs that one transaction hands out, takes reports on, or renews the leases of. */
-const TOGETHER = 2_000
+const TOGETHER = 500
 
 export class MysqlLeases implements LeaseStore {
   readonly #db: Database

@@ -16,7 +16,7 @@ import type { Writer } from './writer.ts'
 type Params<Verb extends keyof RequestStore> = Parameters<RequestStore[Verb]>[0]
 
 /** Requests that one transaction records. */
-const TOGETHER = 2_000
+const TOGETHER = 500
 
 export class MysqlRequests implements RequestStore {
   readonly #db: Database

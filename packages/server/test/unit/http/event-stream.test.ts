@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import { Authenticator } from '../../../src/core/access/authenticator.ts'
 import { Keys } from '../../../src/core/access/keys.ts'
 import { Feed } from '../../../src/core/feed.ts'
-import { watchingRoutes } from '../../../src/http/apis/native/watching.ts'
+import { streamRoutes } from '../../../src/http/apis/native/stream.ts'
 import type { HttpContext } from '../../../src/http/context.ts'
 import { authentication } from '../../../src/http/plugins/authentication.ts'
 import { compileValidator } from '../../../src/http/validation.ts'
@@ -19,7 +19,7 @@ async function serve(t: TestContext, { ports }: Core) {
   const app = Fastify()
   app.setValidatorCompiler(compileValidator)
   await app.register(authentication, { authenticator, publicPrefix: '/docs' })
-  await app.register(watchingRoutes, { context: { ports, keys, feed, authenticator } as unknown as HttpContext })
+  await app.register(streamRoutes, { context: { ports, keys, feed, authenticator } as unknown as HttpContext })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   t.after(() => app.close())
   return {

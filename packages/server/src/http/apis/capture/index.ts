@@ -3,10 +3,12 @@ import type { ErrorCode } from '../../../errors/catalogue.ts'
 import type { HttpContext, HttpOptions } from '../../context.ts'
 import { answerWithMessage } from '../../errors.ts'
 import { parseJsonBodies } from '../../plugins/bodies.ts'
-import { jobRoutes } from './jobs.ts'
+import { eventRoutes } from './events.ts'
+import { nextPendingRoutes } from './next-pending.ts'
 import { recording } from './recording.ts'
 import { requestRoutes } from './requests.ts'
 import * as schemas from './schemas.ts'
+import { statusRoutes } from './statuses.ts'
 
 /** The capture API: what Drumpler's clients and Mammoth workers send and expect. */
 export async function captureApi(
@@ -25,8 +27,7 @@ export async function captureApi(
   )
 
   await app.register(recording, { context, options })
-  await app.register(requestRoutes, { context })
-  await app.register(jobRoutes, { context })
+  for (const routes of [requestRoutes, nextPendingRoutes, statusRoutes, eventRoutes]) await app.register(routes, { context })
 }
 
 /** The words that clients of the capture API have always been told. */

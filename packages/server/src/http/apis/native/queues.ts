@@ -7,14 +7,14 @@ import { NamePaging } from '../../cursor.ts'
 import { isTooLong } from '../../queue-name.ts'
 import { sendWithEtag, versionOf } from './etag.ts'
 import { problems } from './problems.ts'
-import { fromQueueChange, toQueue, toWorker } from './wire.ts'
+import { fromQueueChange, toQueue } from './wire.ts'
 
 const ListQuery = Type.Object(wire.NamePageQuery, { additionalProperties: false })
 type ListQuery = Static<typeof ListQuery>
 
-/** Queues, and the workers that serve them. */
+/** Queues and their settings. */
 export async function queueRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
-  const { queues, roster } = context
+  const { queues } = context
   const tags = ['queues']
 
   app.get<{ Querystring: ListQuery }>(
@@ -64,35 +64,4 @@ export async function queueRoutes(app: FastifyInstance, { context }: { context: 
       return sendWithEtag(request, reply, JSON.stringify(toQueue(served)), String(served.queue.version))
     },
   )
-
-  app.get<{ Querystring: ListQuery }>(
-    '/workers',
-    {
-      config: { access: 'viewer' },
-      schema: { tags, summary: 'List workers', querystring: ListQuery, response: { 200: wire.WorkerList, ...problems } },
-    },
-    async ({ query, principal }) => {
-      const paging = new NamePaging('workers')
-      const page = paging.request({ ...query, order: query.order ?? 'asc' })
-      const found = await roster.list(page, principal.queues)
-      return { items: found.items.map((worker) => toWorker(worker, roster.isAlive(worker))), next: paging.next(found, page) }
-    },
-  )
-
-  for (const [verb, draining, summary] of [
-    ['drain', true, 'Ask a worker to finish what it has and take no more'],
-    ['resume', false, 'Let a drained worker take jobs again'],
-  ] as const) {
-    app.post<{ Params: { id: string } }>(
-      `/workers/:id/${verb}`,
-      {
-        config: { access: 'operator' },
-        schema: { tags, summary, response: { 200: Type.Object({ draining: Type.Boolean() }), ...problems } },
-      },
-      async ({ params, principal }) => {
-        await roster.setDraining(params.id, draining, principal)
-        return { draining }
-      },
-    )
-  }
 }

@@ -5,7 +5,7 @@ import type { Incoming } from '../../../core/jobs/intake.ts'
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import { memberText } from '../../../lib/raw-json.ts'
 import { fromIso, type Instant, MAX_INSTANT, seconds } from '../../../lib/time.ts'
-import { JOB_STATES, type JobError, type JobState } from '../../../model/job.ts'
+import { JOB_STATES, type JobError, type JobState, type Progress } from '../../../model/job.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
 import type { NewEvent } from '../../../storage/contract/events.ts'
 import type { NewJob } from '../../../storage/contract/requests.ts'
@@ -128,6 +128,21 @@ export function readEvent({ message, kind = 'event', level = 'info', at }: wire.
     at: at === undefined ? null : readInstant(at, 'at', 'body'),
   }
 }
+
+/** @returns `null` where nothing of it fits. */
+export function readProgress(given: unknown): Progress | null {
+  if (typeof given !== 'object' || given === null) return null
+  const { fraction, message } = given as Readonly<Record<string, unknown>>
+  const isFraction = typeof fraction === 'number'
+  const isMessage = typeof message === 'string'
+  if (!isFraction && fraction !== null && !isMessage && message !== null) return null
+  return {
+    fraction: isFraction ? Math.min(1, Math.max(0, fraction)) : null,
+    message: isMessage ? message.slice(0, LONGEST_PROGRESS).toWellFormed() : null,
+  }
+}
+
+const LONGEST_PROGRESS = 1_024
 
 /** A token that is none of ours is like one of a lease long lost. */
 export const readToken = (token: string): number => (/^\d{1,15}$/.test(token) ? Number(token) : NO_FENCE)

@@ -13,10 +13,12 @@ import { Work } from './core/engine/work.ts'
 import { Feed } from './core/feed.ts'
 import { Attention } from './core/insight/attention.ts'
 import { Reports } from './core/insight/statistics.ts'
+import { DeadLetters } from './core/jobs/dead-letters.ts'
 import { Intake } from './core/jobs/intake.ts'
 import { Jobs } from './core/jobs/jobs.ts'
 import { Operations } from './core/jobs/operations.ts'
 import { Queues } from './core/jobs/queues.ts'
+import { Requests } from './core/jobs/requests.ts'
 import { Leadership } from './core/leadership/leadership.ts'
 import { LogEvents } from './core/log-events/log-events.ts'
 import { LogEventRetention } from './core/log-events/retention.ts'
@@ -110,6 +112,8 @@ export async function compose(
     authenticator,
     intake,
     jobs,
+    deadLetters: new DeadLetters(ports, jobs),
+    requests: new Requests(ports),
     queues,
     operations,
     work,

@@ -9,9 +9,11 @@ import type { Feed } from '../core/feed.ts'
 import type { Attention } from '../core/insight/attention.ts'
 import type { Reports } from '../core/insight/statistics.ts'
 import type { Intake } from '../core/jobs/intake.ts'
+import type { DeadLetters } from '../core/jobs/dead-letters.ts'
 import type { Jobs } from '../core/jobs/jobs.ts'
 import type { Operations } from '../core/jobs/operations.ts'
 import type { Queues } from '../core/jobs/queues.ts'
+import type { Requests } from '../core/jobs/requests.ts'
 import type { LogEvents } from '../core/log-events/log-events.ts'
 import type { LogEventTail } from '../core/log-events/tail.ts'
 import type { Ports } from '../core/ports.ts'
@@ -24,6 +26,8 @@ export interface HttpContext {
   readonly authenticator: Authenticator
   readonly intake: Intake
   readonly jobs: Jobs
+  readonly deadLetters: DeadLetters
+  readonly requests: Requests
   readonly queues: Queues
   readonly operations: Operations
   readonly work: Work

@@ -3,15 +3,14 @@ import { inScope, type Principal, type QueueScope } from '../../model/access.ts'
 import type { JobEvent } from '../../model/event.ts'
 import type { Attempt, Job, JobError } from '../../model/job.ts'
 import type { JobFilter } from '../../model/job-filter.ts'
-import type { CapturedRequest, RequestSource } from '../../model/request.ts'
 import type { NewEvent } from '../../storage/contract/events.ts'
 import type { JobChange } from '../../storage/contract/jobs.ts'
 import type { Page, PageRequest } from '../../storage/contract/page.ts'
-import type { RequestFilter } from '../../storage/contract/requests.ts'
 import type { ItemResult } from '../../storage/contract/storage.ts'
 import type { Roster } from '../engine/roster.ts'
 import type { Feed } from '../feed.ts'
 import type { Ports } from '../ports.ts'
+import { withinScope } from './scope.ts'
 import { stepsOf, type TimelinePage, type TimelineRequest, timelinePage } from './timeline.ts'
 import { type WaitingReason, whyWaiting } from './waiting.ts'
 
@@ -27,15 +26,14 @@ export interface JobDetail {
   readonly error: JobError | null
 }
 
-/** A dead job seen as what it left behind. */
-export interface DeadLetter {
-  readonly job: Job
-  readonly attempts: number
-  readonly error: JobError | null
-  readonly source: RequestSource
+/** What is to be different when a job is run again; `null` for nothing. */
+export interface Rerun {
+  /** JSON text. */
+  readonly payload: string | null
+  readonly queue: string | null
 }
 
-/** Looking at jobs and requests, and steering them. Everything is limited to the caller's queues. */
+/** Looking at jobs, and steering them. Everything is limited to the caller's queues. */
 export class Jobs {
   readonly #ports: Ports
   readonly #roster: Roster
@@ -102,11 +100,7 @@ export class Jobs {
   }
 
   /** Runs a finished job again. */
-  async retry(
-    id: number,
-    change: { readonly payload: string | null; readonly queue: string | null },
-    by: Principal,
-  ): Promise<Job> {
+  async retry(id: number, change: Rerun, by: Principal): Promise<Job> {
     await this.find(id, by.queues)
     if (change.queue !== null && !inScope(by.queues, change.queue))
       throw new OctoflowError('queue_out_of_scope', { queue: change.queue })
@@ -146,54 +140,6 @@ export class Jobs {
     return this.#ports.storage.events.list({ jobId: id, page })
   }
 
-  async deadLetters(filter: JobFilter, page: PageRequest, scope: QueueScope): Promise<Page<DeadLetter>> {
-    const dead = await this.list({ ...filter, states: ['dead'] }, page, scope)
-    const items: DeadLetter[] = []
-    for (let at = 0; at < dead.items.length; at += READ_AT_ONCE) {
-      const jobs = dead.items.slice(at, at + READ_AT_ONCE)
-      items.push(...(await Promise.all(jobs.map((job) => this.#deadLetter(job)))))
-    }
-    return { items, next: dead.next }
-  }
-
-  /** @throws `dead_letter_not_found`, also for a job in another state and for one outside the scope */
-  async deadLetter(id: number, scope: QueueScope): Promise<DeadLetter> {
-    const [job] = await this.#ports.storage.jobs.find({ ids: [id] })
-    if (job?.state !== 'dead' || !inScope(scope, job.queue)) throw new OctoflowError('dead_letter_not_found', { id })
-    return this.#deadLetter(job)
-  }
-
-  async findRequest(id: number, scope: QueueScope): Promise<CapturedRequest> {
-    const [request] = await this.#ports.storage.requests.find({ ids: [id] })
-    if (request === undefined || !inScope(scope, request.queue)) throw new OctoflowError('request_not_found', { id })
-    return request
-  }
-
-  listRequests(filter: RequestFilter, page: PageRequest, scope: QueueScope): Promise<Page<CapturedRequest>> {
-    return this.#ports.storage.requests.list({ filter: withinScope(filter, scope), page })
-  }
-
-  async setHandled(id: number, handled: boolean, by: Principal): Promise<void> {
-    await this.findRequest(id, by.queues)
-    const [result] = await this.#ports.storage.requests.setHandled({ ids: [id], handled })
-    if (result!.error !== null) throw result!.error
-  }
-
-  async deleteRequest(id: number, by: Principal): Promise<void> {
-    await this.findRequest(id, by.queues)
-    const [result] = await this.#ports.storage.requests.delete({ now: this.#ports.clock.now(), ids: [id] })
-    if (result!.error !== null) throw result!.error
-  }
-
-  async #deadLetter(job: Job): Promise<DeadLetter> {
-    const { storage } = this.#ports
-    const [attempts, [request]] = await Promise.all([
-      storage.jobs.attempts({ id: job.id }),
-      storage.requests.find({ ids: [job.id] }),
-    ])
-    return { job, attempts: attempts.length, error: lastError(attempts), source: request?.source ?? 'api' }
-  }
-
   async #changed({ id, error }: ItemResult): Promise<Job> {
     if (error !== null) throw error
     const job = await this.find(id, null)
@@ -202,17 +148,6 @@ export class Jobs {
   }
 }
 
-/** How many dead letters are read at once: with each comes the whole body of its request, and a page may have a thousand. */
-const READ_AT_ONCE = 16
-
-const lastError = (attempts: readonly Attempt[]): JobError | null =>
+/** The error of the last attempt that failed. */
+export const lastError = (attempts: readonly Attempt[]): JobError | null =>
   attempts.findLast((attempt) => attempt.error !== null)?.error ?? null
-
-/** A filter narrowed to the queues that the caller may see. */
-export function withinScope<Filter extends { readonly queues?: readonly string[] | undefined }>(
-  filter: Filter,
-  scope: QueueScope,
-): Filter {
-  if (scope === null) return filter
-  return { ...filter, queues: filter.queues === undefined ? scope : filter.queues.filter((queue) => scope.includes(queue)) }
-}

@@ -5,7 +5,7 @@ import type { LogEventFilter } from '../../model/log-event.ts'
 import type { JobAction, Operation, OperationAim } from '../../model/operation.ts'
 import type { Page, PageRequest } from '../../storage/contract/page.ts'
 import type { Ports } from '../ports.ts'
-import { withinScope } from './jobs.ts'
+import { withinScope } from './scope.ts'
 
 /** Actions on all jobs, or log events, that match a filter. Maintenance carries them out. */
 export class Operations {

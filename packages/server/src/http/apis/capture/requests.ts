@@ -20,7 +20,7 @@ export async function requestRoutes(app: FastifyInstance, { context }: { context
       },
     },
     async ({ params, principal }, reply) => {
-      const request = await context.jobs.findRequest(requestId(params.id), principal.queues)
+      const request = await context.requests.find(requestId(params.id), principal.queues)
       reply.type(schemas.JSON_TYPE)
       return recordedRequest(request)
     },
@@ -38,7 +38,7 @@ export async function requestRoutes(app: FastifyInstance, { context }: { context
       },
     },
     async ({ params, body, principal }) => {
-      await context.jobs.setHandled(requestId(params.id), body.is_handled === 1, principal)
+      await context.requests.setHandled(requestId(params.id), body.is_handled === 1, principal)
       return { message: 'Request updated successfully' }
     },
   )
@@ -54,7 +54,7 @@ export async function requestRoutes(app: FastifyInstance, { context }: { context
       },
     },
     async ({ params, principal }) => {
-      await context.jobs.deleteRequest(requestId(params.id), principal)
+      await context.requests.delete(requestId(params.id), principal)
       return { message: 'Request deleted successfully' }
     },
   )

@@ -14,7 +14,7 @@ const ListQuery = Type.Object({ ...FilterQuery, ...wire.PageQuery }, { additiona
 
 /** Jobs that ended badly. A dead letter has its job's id. */
 export async function deadLetterRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
-  const { jobs } = context
+  const { deadLetters } = context
   const tags = ['dead letters']
 
   app.get<{ Querystring: Static<typeof ListQuery> }>(
@@ -32,7 +32,7 @@ export async function deadLetterRoutes(app: FastifyInstance, { context }: { cont
       const { limit, cursor, order, ...filterQuery } = query
       const paging = new Paging('dead letters', filterQuery)
       const page = paging.request({ limit, cursor, order })
-      const found = await jobs.deadLetters(readFilterQuery(filterQuery), page, principal.queues)
+      const found = await deadLetters.list(readFilterQuery(filterQuery), page, principal.queues)
       return { items: found.items.map(toDeadLetter), next: paging.next(found, page) }
     },
   )
@@ -44,7 +44,7 @@ export async function deadLetterRoutes(app: FastifyInstance, { context }: { cont
       schema: { tags, summary: 'Read a dead letter', response: { 200: wire.DeadLetter, ...problems } },
     },
     async ({ params, principal }) =>
-      toDeadLetter(await jobs.deadLetter(readId(params.id, 'dead_letter_not_found'), principal.queues)),
+      toDeadLetter(await deadLetters.find(readId(params.id, 'dead_letter_not_found'), principal.queues)),
   )
 
   app.post<{ Params: { id: string }; Body: Static<typeof wire.ReplayDeadLetter> | null }>(
@@ -61,9 +61,8 @@ export async function deadLetterRoutes(app: FastifyInstance, { context }: { cont
     },
     async ({ params, body, rawBody, principal }) => {
       const id = readId(params.id, 'dead_letter_not_found')
-      await jobs.deadLetter(id, principal.queues)
       const change = { payload: memberText(rawBody ?? '{}', 'payload'), queue: body?.target ?? null }
-      return toJob(await jobs.retry(id, change, principal))
+      return toJob(await deadLetters.replay(id, change, principal))
     },
   )
 }

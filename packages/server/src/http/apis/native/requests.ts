@@ -14,7 +14,7 @@ type ListQuery = Static<typeof wire.RequestListQuery>
 
 /** What came in. */
 export async function requestRoutes(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
-  const { jobs } = context
+  const { requests } = context
   const tags = ['requests']
 
   app.get<{ Querystring: ListQuery }>(
@@ -32,7 +32,7 @@ export async function requestRoutes(app: FastifyInstance, { context }: { context
       const { limit, cursor, order, ...filterQuery } = query
       const paging = new Paging('requests', filterQuery)
       const page = paging.request({ limit, cursor, order })
-      const found = await jobs.listRequests(readFilter(filterQuery), page, principal.queues)
+      const found = await requests.list(readFilter(filterQuery), page, principal.queues)
       reply.type('application/json; charset=utf-8')
       return `{"items":[${found.items.map(requestText).join()}],"next":${JSON.stringify(paging.next(found, page))}}`
     },
@@ -45,7 +45,7 @@ export async function requestRoutes(app: FastifyInstance, { context }: { context
       schema: { tags, summary: 'Read a request', response: { 200: wire.CapturedRequest, ...problems } },
     },
     async (request, reply) => {
-      const found = await jobs.findRequest(readId(request.params.id, 'request_not_found'), request.principal.queues)
+      const found = await requests.find(readId(request.params.id, 'request_not_found'), request.principal.queues)
       return sendWithEtag(request, reply, requestText(found))
     },
   )

@@ -1,6 +1,6 @@
 import type * as wire from '@octoflow/protocol'
 import type { AttentionItem } from '../../../core/insight/attention.ts'
-import type { DeadLetter } from '../../../core/jobs/jobs.ts'
+import type { DeadLetter } from '../../../core/jobs/dead-letters.ts'
 import type { ServedQueue } from '../../../core/jobs/queues.ts'
 import type { TimelineEntry } from '../../../core/jobs/timeline.ts'
 import type { WaitingReason } from '../../../core/jobs/waiting.ts'

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Roster } from '../../../../src/core/engine/roster.ts'
 import { Feed } from '../../../../src/core/feed.ts'
+import { DeadLetters } from '../../../../src/core/jobs/dead-letters.ts'
 import { Jobs } from '../../../../src/core/jobs/jobs.ts'
 import { FIRST_100 } from '../../../conformance/harness.ts'
 import { openCore, replacing } from '../core.ts'
@@ -23,7 +24,7 @@ test('A page of dead letters holds the bodies of a few requests at a time.', asy
     }),
   }))
   const jobs = new Jobs(ports, await core.run(new Roster(ports)), new Feed(ports))
-  const { items } = await jobs.deadLetters({}, FIRST_100, null)
+  const { items } = await new DeadLetters(ports, jobs).list({}, FIRST_100, null)
   assert.equal(items.length, 100)
   assert.ok(most > 0 && most <= 20, `${most} bodies at once`)
 })

@@ -42,8 +42,11 @@ export function whyNot({ needs }: Example): string | null {
   return `${missing.map(([command]) => command).join(', ')} missing: apt-get install ${missing.map(([, name]) => name).join(' ')}`
 }
 
-/** Short, so that a job which is worked on for longer needs heartbeats; long enough for those of a busy machine to come in time. */
-export const LEASE_SECONDS = 2
+/**
+ * Short, so that a job which is worked on for longer needs heartbeats; long enough for those of a busy machine to come in time,
+ * where a worker in shell takes a second and more to start all that a heartbeat needs.
+ */
+export const LEASE_SECONDS = 6
 
 /** An example at work as a process of its own. */
 export class ExampleWorker {
@@ -83,7 +86,7 @@ export class ExampleWorker {
   /** Asks it to end and waits until it has. @returns its exit code. */
   stop(): Promise<number | null> {
     this.#child.kill('SIGTERM')
-    return within(20, 'stopping the worker', this.ended)
+    return within(40, 'stopping the worker', this.ended)
   }
 
   async #cleanUp(): Promise<void> {

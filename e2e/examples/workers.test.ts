@@ -27,7 +27,7 @@ const untilState = (client: Client, id: number, state: Job['state']): Promise<Jo
       const job = await read(client, id)
       return job.state === state && job
     },
-    { what: `job ${id} is ${state}`, withinSeconds: 20 },
+    { what: `job ${id} is ${state}`, withinSeconds: 40 },
   )
 
 /** The worker not only has the job, as far as the server knows, but has sent a heartbeat for it. */
@@ -74,7 +74,7 @@ for (const example of EXAMPLES)
       const running = await start(t, example)
       if (running === null) return
       const { client } = running
-      const id = await submit(client, { text: 'slowly', seconds: 2.5 * LEASE_SECONDS })
+      const id = await submit(client, { text: 'slowly', seconds: 1.5 * LEASE_SECONDS })
       const { result, attempt } = await untilState(client, id, 'completed')
       assert.deepEqual({ result, attempt }, { result: { shouted: 'SLOWLY' }, attempt: 1 })
     })
@@ -94,12 +94,12 @@ for (const example of EXAMPLES)
       const running = await start(t, example)
       if (running === null) return
       const { client, worker } = running
-      const id = await submit(client, { text: 'last', seconds: 1.5 * LEASE_SECONDS })
+      const id = await submit(client, { text: 'last', seconds: LEASE_SECONDS })
       await untilWorkedOn(client, id)
       const { items } = (await client.get('/api/v1/workers')).json as { readonly items: readonly Worker[] }
       assert.equal(items.length, 1)
       await client.post(`/api/v1/workers/${encodeURIComponent(items[0]!.id)}/drain`)
-      assert.equal(await within(20, 'waiting until the worker ends', worker.ended), 0)
+      assert.equal(await within(40, 'waiting until the worker ends', worker.ended), 0)
       assert.equal((await read(client, id)).state, 'completed')
     })
 
@@ -107,7 +107,7 @@ for (const example of EXAMPLES)
       const running = await start(t, example)
       if (running === null) return
       const { client, worker } = running
-      const id = await submit(client, { text: 'last', seconds: 1.5 * LEASE_SECONDS })
+      const id = await submit(client, { text: 'last', seconds: LEASE_SECONDS })
       await untilWorkedOn(client, id)
       const waiting = await submit(client, { text: 'for another worker' })
       assert.equal(await worker.stop(), 0)
@@ -118,7 +118,7 @@ for (const example of EXAMPLES)
       const running = await start(t, example)
       if (running === null) return
       const { client, server } = running
-      const id = await submit(client, { text: 'meanwhile', seconds: 1.5 * LEASE_SECONDS })
+      const id = await submit(client, { text: 'meanwhile', seconds: LEASE_SECONDS })
       await untilWorkedOn(client, id)
       await server.kill()
       const again = new ServerProcess(t, { data: server.data, flags: ['--port', String(server.port)] })

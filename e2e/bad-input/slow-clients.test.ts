@@ -48,7 +48,7 @@ describe('200 slow clients at once', { concurrency: true }, () => {
       )
       const took = (performance.now() - begun) / 1_000
       assert.ok(took >= seconds - 1, `cut off after ${took} s already`)
-      assert.ok(slowest < 1_000, `others waited for up to ${slowest} ms`)
+      assert.ok(slowest < 5_000, `others waited for up to ${slowest} ms`)
       for (const { connection } of slow) assert.equal((await connection.answer())?.status, 408)
       assert.equal((await client.get('/request/1')).status, 404, 'nothing was recorded')
     })

@@ -174,7 +174,7 @@ test('When the server stops, the streams end and hold up nothing.', async (t) =>
   const clients = await Promise.all(range(1, 20).map(() => LiveUpdates.open(t, server.url)))
   const begun = performance.now()
   const { code } = await server.stop()
-  assert.ok(performance.now() - begun < 5_000)
+  assert.ok(performance.now() - begun < 15_000)
   assert.equal(code, 0)
   await Promise.all(clients.map((updates) => updates.end()))
 })

@@ -181,7 +181,7 @@ describe('One who waits for jobs', { concurrency: 2 }, () => {
     const begun = performance.now()
     await server.stop()
     assert.deepEqual(await waiting, [])
-    assert.ok(performance.now() - begun < 5_000)
+    assert.ok(performance.now() - begun < 30_000)
   })
 })
 

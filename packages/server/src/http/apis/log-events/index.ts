@@ -4,8 +4,10 @@ import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { HttpContext, HttpOptions } from '../../context.ts'
 import { answerWithDetail } from '../../errors.ts'
 import { parseJsonBodies } from '../../plugins/bodies.ts'
+import { deletionRoutes } from './deletion.ts'
 import { eventRoutes } from './events.ts'
 import { exportRoutes } from './export.ts'
+import { storingRoutes } from './storing.ts'
 import { streamRoutes } from './stream.ts'
 
 /** What all paths of the log events API begin with. */
@@ -24,7 +26,8 @@ export async function logEventsApi(
   })
   // Queries and events are checked by hand: the answers have words of their own, and a bad event fails alone.
   app.setValidatorCompiler(() => () => true)
-  for (const routes of [eventRoutes, streamRoutes, exportRoutes]) await app.register(routes, { context, options })
+  for (const routes of [storingRoutes, eventRoutes, deletionRoutes, streamRoutes, exportRoutes])
+    await app.register(routes, { context, options })
 }
 
 /** The words that clients of this API have always been told. */

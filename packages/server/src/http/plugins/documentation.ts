@@ -20,6 +20,8 @@ export const documentation = fp(
           description: 'Takes work in, runs it, and keeps what happened.',
           license: { name: 'MIT', identifier: 'MIT' },
         },
+        // Relative to the address that the document was read from, which is the one that reaches the server.
+        servers: [{ url: '/', description: 'The server that gave this document.' }],
         tags: TAGS,
         components: { securitySchemes: securitySchemes(options) as never },
         security: [{ bearer: [] }, { apiKey: [] }],

@@ -14,13 +14,19 @@ export async function health(app: FastifyInstance, { context }: { context: HttpC
   const tags = ['health']
   app.get(
     '/healthz',
-    { config: { access: 'public' }, schema: { tags, summary: 'Does the process live?', response: { 200: Health } } },
+    {
+      config: { access: 'public' },
+      schema: { tags, operationId: 'getHealth', summary: 'Does the process live?', response: { 200: Health } },
+    },
     async () => ({ status: 'ok' }),
   )
 
   app.get(
     '/readyz',
-    { config: { access: 'public' }, schema: { tags, summary: 'Can it do its work?', response: { 200: Health, 503: Health } } },
+    {
+      config: { access: 'public' },
+      schema: { tags, operationId: 'getReadiness', summary: 'Can it do its work?', response: { 200: Health, 503: Health } },
+    },
     async (request, reply) => {
       try {
         await checkReady(context)

@@ -13,6 +13,7 @@ export async function eventRoutes(app: FastifyInstance, { context }: { context: 
       config: { access: 'worker' },
       schema: {
         tags: schemas.TAGS,
+        operationId: 'insertEvent',
         summary: 'Record an event of a job',
         body: schemas.EventOfJobBody,
         response: { 200: schemas.EventCreated, ...schemas.errors('Job not found') },
@@ -36,6 +37,7 @@ export async function eventRoutes(app: FastifyInstance, { context }: { context: 
       config: { access: 'worker' },
       schema: {
         tags: schemas.TAGS,
+        operationId: 'insertJobEvent',
         summary: 'Record an event of a job',
         body: schemas.EventBody,
         response: { 200: schemas.EventCreated, ...schemas.errors('Job not found') },

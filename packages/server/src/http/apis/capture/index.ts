@@ -20,7 +20,10 @@ export async function captureApi(
 
   app.get(
     '/',
-    { config: { access: 'public' }, schema: { tags: schemas.TAGS, summary: 'Say hello', response: schemas.greeting } },
+    {
+      config: { access: 'public' },
+      schema: { tags: schemas.TAGS, operationId: 'greet', summary: 'Say hello', response: schemas.greeting },
+    },
     (_request, reply) => {
       reply.type('text/plain; charset=utf-8').send(`Hello Drumpler ${context.version}!`)
     },

@@ -17,6 +17,7 @@ export async function nextPendingRoutes(app: FastifyInstance, { context }: { con
       config: { access: 'worker' },
       schema: {
         tags: schemas.TAGS,
+        operationId: 'takeNextPendingJob',
         summary: 'Take the next pending job',
         querystring: schemas.NextPendingQuery,
         response: { 200: schemas.PendingJob, ...schemas.errors('No pending jobs found.') },

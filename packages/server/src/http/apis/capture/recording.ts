@@ -42,6 +42,7 @@ export async function recording(
       config: { access: 'producer' },
       schema: {
         tags: schemas.TAGS,
+        operationId: 'captureRequest',
         summary: 'Record a request and make a job of it',
         description: 'Takes any body. With a `custom_value`, in the query or as a field of a JSON body, a job is made.',
         querystring: schemas.CustomValueQuery,

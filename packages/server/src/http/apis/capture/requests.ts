@@ -15,6 +15,7 @@ export async function requestRoutes(app: FastifyInstance, { context }: { context
       config: { access: 'viewer' },
       schema: {
         tags: schemas.TAGS,
+        operationId: 'getCapturedRequest',
         summary: 'Read a recorded request',
         response: { 200: schemas.RecordedRequest, ...schemas.errors('Request not found') },
       },
@@ -32,6 +33,7 @@ export async function requestRoutes(app: FastifyInstance, { context }: { context
       config: { access: 'worker' },
       schema: {
         tags: schemas.TAGS,
+        operationId: 'markCapturedRequest',
         summary: 'Mark a request as handled or not',
         body: schemas.HandledBody,
         response: schemas.messages('Request updated successfully', 'Request not found'),
@@ -49,6 +51,7 @@ export async function requestRoutes(app: FastifyInstance, { context }: { context
       config: { access: 'operator' },
       schema: {
         tags: schemas.TAGS,
+        operationId: 'deleteCapturedRequest',
         summary: 'Delete a request with its job and events',
         response: schemas.messages('Request deleted successfully', 'Request not found'),
       },

@@ -15,6 +15,7 @@ export async function statusRoutes(app: FastifyInstance, { context }: { context:
       config: { access: 'worker' },
       schema: {
         tags: schemas.TAGS,
+        operationId: 'updateCapturedJob',
         summary: 'Update a job',
         body: schemas.JobBody,
         response: schemas.messages('Job updated successfully', 'Job not found'),
@@ -38,6 +39,7 @@ export async function statusRoutes(app: FastifyInstance, { context }: { context:
       config: { access: 'worker' },
       schema: {
         tags: schemas.TAGS,
+        operationId: 'updateCapturedJobStatus',
         summary: 'Report a job’s status',
         body: schemas.StatusBody,
         response: schemas.messages('Job status updated successfully', 'Job not found'),
@@ -56,6 +58,7 @@ export async function statusRoutes(app: FastifyInstance, { context }: { context:
       config: { access: 'worker' },
       schema: {
         tags: schemas.TAGS,
+        operationId: 'markCapturedJobHandled',
         summary: 'Mark the job’s request as handled',
         response: schemas.messages('Request marked as handled', 'Job not found'),
       },

@@ -38,6 +38,7 @@ export async function exportRoutes(
       config: { access: options.publicApis.includes('log-events') ? 'public' : 'viewer' },
       schema: {
         tags: schemas.TAGS,
+        operationId: 'exportLogEvents',
         summary: 'Read all events that match, as a file',
         description:
           'In order of time, however many there are. As NDJSON each line is an event, which `octoflow events import` takes; as CSV the ' +

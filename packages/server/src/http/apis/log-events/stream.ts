@@ -21,6 +21,7 @@ export async function streamRoutes(
       config: { access: options.publicApis.includes('log-events') ? 'public' : 'viewer' },
       schema: {
         tags: schemas.TAGS,
+        operationId: 'streamLogEvents',
         summary: 'Follow events as they are stored',
         description:
           'Server-Sent Events, in the order in which events are stored; `data` is the event. With `Last-Event-ID` the stream goes on ' +

@@ -14,6 +14,7 @@ export async function attentionRoutes(app: FastifyInstance, { context }: { conte
       config: { access: 'viewer' },
       schema: {
         tags: ['watching'],
+        operationId: 'listAttention',
         summary: 'What needs a look',
         querystring: wire.AttentionQuery,
         response: { 200: wire.Attention, ...problems },

@@ -20,6 +20,7 @@ export async function claimRoutes(app: FastifyInstance, { context }: { context: 
       config: { access: 'worker', idempotency: 'own' },
       schema: {
         tags: ['work'],
+        operationId: 'claimJobs',
         summary: 'Take jobs',
         description:
           'Leases up to `limit` jobs to the caller; with `waitSeconds`, waits for one if there is none. Repeated with its ' +

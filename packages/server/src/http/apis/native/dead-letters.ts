@@ -23,6 +23,7 @@ export async function deadLetterRoutes(app: FastifyInstance, { context }: { cont
       config: { access: 'viewer' },
       schema: {
         tags,
+        operationId: 'listDeadLetters',
         summary: 'List dead letters',
         querystring: ListQuery,
         response: { 200: wire.DeadLetterList, ...problems },
@@ -41,7 +42,12 @@ export async function deadLetterRoutes(app: FastifyInstance, { context }: { cont
     '/dead-letters/:id',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'Read a dead letter', response: { 200: wire.DeadLetter, ...problems } },
+      schema: {
+        tags,
+        operationId: 'getDeadLetter',
+        summary: 'Read a dead letter',
+        response: { 200: wire.DeadLetter, ...problems },
+      },
     },
     async ({ params, principal }) =>
       toDeadLetter(await deadLetters.find(readId(params.id, 'dead_letter_not_found'), principal.queues)),
@@ -53,6 +59,7 @@ export async function deadLetterRoutes(app: FastifyInstance, { context }: { cont
       config: { access: 'operator' },
       schema: {
         tags,
+        operationId: 'replayDeadLetter',
         summary: 'Run a dead letter again',
         description: 'With another `payload`, or in another queue (`target`), if given.',
         body: Type.Union([wire.ReplayDeadLetter, Type.Null()]),

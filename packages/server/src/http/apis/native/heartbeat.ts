@@ -14,6 +14,7 @@ export async function heartbeatRoutes(app: FastifyInstance, { context }: { conte
       config: { access: 'worker', idempotency: 'own' },
       schema: {
         tags: ['work'],
+        operationId: 'heartbeatJobs',
         summary: 'Renew leases',
         description:
           'Answers a command for each job: go on, cancel it, finish and take no more (`drain`), or drop it (`lost`).',

@@ -30,6 +30,7 @@ export async function jobEventRoutes(app: FastifyInstance, { context }: { contex
       config: { access: 'worker' },
       schema: {
         tags,
+        operationId: 'addJobEvents',
         summary: 'Record events or log lines of a job',
         body: EventsBody,
         response: { 201: Type.Object({ ids: Type.Array(wire.Id) }), ...problems },
@@ -50,6 +51,7 @@ export async function jobEventRoutes(app: FastifyInstance, { context }: { contex
       config: { access: 'viewer' },
       schema: {
         tags,
+        operationId: 'listJobEvents',
         summary: 'Events and log lines of a job',
         querystring: EventsQuery,
         response: { 200: wire.JobEventList, ...problems },

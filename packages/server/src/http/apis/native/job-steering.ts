@@ -19,6 +19,7 @@ export async function jobSteeringRoutes(app: FastifyInstance, { context }: { con
       config: { access: 'operator' },
       schema: {
         tags,
+        operationId: 'cancelJob',
         summary: 'Cancel a job',
         description: 'A pending job at once; a running one through its worker’s next heartbeat.',
         body: Type.Union([wire.CancelJob, Type.Null()]),
@@ -35,6 +36,7 @@ export async function jobSteeringRoutes(app: FastifyInstance, { context }: { con
       config: { access: 'operator' },
       schema: {
         tags,
+        operationId: 'retryJob',
         summary: 'Run a finished job again',
         body: Type.Union([wire.RetryJob, Type.Null()]),
         response: { 200: wire.Job, ...problems },
@@ -50,7 +52,13 @@ export async function jobSteeringRoutes(app: FastifyInstance, { context }: { con
     '/jobs/:id',
     {
       config: { access: 'operator' },
-      schema: { tags, summary: 'Change a pending job', body: wire.EditJob, response: { 200: wire.Job, ...problems } },
+      schema: {
+        tags,
+        operationId: 'updateJob',
+        summary: 'Change a pending job',
+        body: wire.EditJob,
+        response: { 200: wire.Job, ...problems },
+      },
     },
     async ({ params, body, principal }) => {
       const { runAt, ...rest } = body
@@ -65,6 +73,7 @@ export async function jobSteeringRoutes(app: FastifyInstance, { context }: { con
       config: { access: 'operator' },
       schema: {
         tags,
+        operationId: 'deleteJob',
         summary: 'Delete a job with its request and all that hangs on them',
         response: { 204: Type.Null(), ...problems },
       },

@@ -16,6 +16,7 @@ export async function jobTimelineRoutes(app: FastifyInstance, { context }: { con
       config: { access: 'viewer' },
       schema: {
         tags: ['jobs'],
+        operationId: 'getJobTimeline',
         summary: 'All that happened to a job, in order',
         querystring: wire.TimelineQuery,
         response: { 200: wire.Timeline, ...problems },

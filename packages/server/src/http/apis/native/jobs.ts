@@ -20,7 +20,13 @@ export async function jobRoutes(app: FastifyInstance, { context }: { context: Ht
     '/jobs',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'List jobs', querystring: wire.JobListQuery, response: { 200: wire.JobList, ...problems } },
+      schema: {
+        tags,
+        operationId: 'listJobs',
+        summary: 'List jobs',
+        querystring: wire.JobListQuery,
+        response: { 200: wire.JobList, ...problems },
+      },
     },
     async ({ query, principal }) => {
       const { limit, cursor, order, ...filterQuery } = query
@@ -33,7 +39,10 @@ export async function jobRoutes(app: FastifyInstance, { context }: { context: Ht
 
   app.get<{ Params: { id: string } }>(
     '/jobs/:id',
-    { config: { access: 'viewer' }, schema: { tags, summary: 'Read a job', response: { 200: wire.JobDetail, ...problems } } },
+    {
+      config: { access: 'viewer' },
+      schema: { tags, operationId: 'getJob', summary: 'Read a job', response: { 200: wire.JobDetail, ...problems } },
+    },
     async (request, reply) => {
       const id = readId(request.params.id, 'job_not_found')
       const { job, payload, attempts, result, error } = await jobs.detail(id, request.principal.queues)
@@ -46,7 +55,12 @@ export async function jobRoutes(app: FastifyInstance, { context }: { context: Ht
     '/jobs/:id/waiting',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'Why a job has not started', response: { 200: wire.Waiting, ...problems } },
+      schema: {
+        tags,
+        operationId: 'explainWaiting',
+        summary: 'Why a job has not started',
+        response: { 200: wire.Waiting, ...problems },
+      },
     },
     async ({ params, principal }): Promise<wire.Waiting> => {
       const { job, reasons } = await jobs.waiting(readId(params.id, 'job_not_found'), principal.queues)

@@ -19,7 +19,13 @@ export async function keyRoutes(app: FastifyInstance, { context }: { context: Ht
     '/keys',
     {
       config: { access: 'admin' },
-      schema: { tags, summary: 'List keys', querystring: ListQuery, response: { 200: wire.ApiKeyList, ...problems } },
+      schema: {
+        tags,
+        operationId: 'listKeys',
+        summary: 'List keys',
+        querystring: ListQuery,
+        response: { 200: wire.ApiKeyList, ...problems },
+      },
     },
     async ({ query, principal }) => {
       const paging = new NamePaging('keys')
@@ -35,6 +41,7 @@ export async function keyRoutes(app: FastifyInstance, { context }: { context: Ht
       config: { access: 'admin', idempotency: 'unanswerable' },
       schema: {
         tags,
+        operationId: 'createKey',
         summary: 'Make a key',
         description: 'The key itself is in this answer and nowhere else.',
         body: wire.CreateKey,
@@ -54,6 +61,7 @@ export async function keyRoutes(app: FastifyInstance, { context }: { context: Ht
       config: { access: 'admin', idempotency: 'unanswerable' },
       schema: {
         tags,
+        operationId: 'rotateKey',
         summary: 'Give a key a new text',
         description: 'The old one is void at once.',
         response: { 200: wire.CreatedKey, ...problems },
@@ -64,7 +72,10 @@ export async function keyRoutes(app: FastifyInstance, { context }: { context: Ht
 
   app.delete<{ Params: { id: string } }>(
     '/keys/:id',
-    { config: { access: 'admin' }, schema: { tags, summary: 'Delete a key', response: { 204: Type.Null(), ...problems } } },
+    {
+      config: { access: 'admin' },
+      schema: { tags, operationId: 'deleteKey', summary: 'Delete a key', response: { 204: Type.Null(), ...problems } },
+    },
     async ({ params, principal }, reply) => {
       await keys.delete(params.id, principal)
       return reply.code(204).send()

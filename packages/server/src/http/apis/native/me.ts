@@ -9,7 +9,7 @@ export async function meRoutes(app: FastifyInstance, { context }: { context: Htt
     '/me',
     {
       config: { access: 'viewer' },
-      schema: { tags: ['watching'], summary: 'Who am I?', response: { 200: wire.Me, ...problems } },
+      schema: { tags: ['watching'], operationId: 'getMe', summary: 'Who am I?', response: { 200: wire.Me, ...problems } },
     },
     async ({ principal }): Promise<wire.Me> => ({
       name: principal.name,

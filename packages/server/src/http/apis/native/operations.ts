@@ -20,6 +20,7 @@ export async function operationRoutes(app: FastifyInstance, { context }: { conte
       config: { access: 'operator' },
       schema: {
         tags,
+        operationId: 'startOperation',
         summary: 'Act on all jobs that match a filter',
         description:
           'Concerns the jobs that exist now, each once. Runs on in the server; read it to follow, delete it to abort.',
@@ -37,7 +38,13 @@ export async function operationRoutes(app: FastifyInstance, { context }: { conte
     '/operations',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'List operations', querystring: ListQuery, response: { 200: wire.OperationList, ...problems } },
+      schema: {
+        tags,
+        operationId: 'listOperations',
+        summary: 'List operations',
+        querystring: ListQuery,
+        response: { 200: wire.OperationList, ...problems },
+      },
     },
     async ({ query, principal }) => {
       const paging = new Paging('operations')
@@ -51,7 +58,12 @@ export async function operationRoutes(app: FastifyInstance, { context }: { conte
     '/operations/:id',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'How far an operation has got', response: { 200: wire.Operation, ...problems } },
+      schema: {
+        tags,
+        operationId: 'getOperation',
+        summary: 'How far an operation has got',
+        response: { 200: wire.Operation, ...problems },
+      },
     },
     async ({ params, principal }) =>
       toOperation(await operations.find(readId(params.id, 'operation_not_found'), principal.queues)),
@@ -63,6 +75,7 @@ export async function operationRoutes(app: FastifyInstance, { context }: { conte
       config: { access: 'operator' },
       schema: {
         tags,
+        operationId: 'abortOperation',
         summary: 'Abort an operation',
         description: 'What it has done stays done.',
         response: { 200: wire.Operation, ...problems },

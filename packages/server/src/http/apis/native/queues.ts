@@ -23,6 +23,7 @@ export async function queueRoutes(app: FastifyInstance, { context }: { context: 
       config: { access: 'viewer' },
       schema: {
         tags,
+        operationId: 'listQueues',
         summary: 'List queues with their counts',
         querystring: ListQuery,
         response: { 200: wire.QueueList, ...problems },
@@ -38,7 +39,10 @@ export async function queueRoutes(app: FastifyInstance, { context }: { context: 
 
   app.get<{ Params: { queue: string } }>(
     '/queues/:queue',
-    { config: { access: 'viewer' }, schema: { tags, summary: 'Read a queue', response: { 200: wire.Queue, ...problems } } },
+    {
+      config: { access: 'viewer' },
+      schema: { tags, operationId: 'getQueue', summary: 'Read a queue', response: { 200: wire.Queue, ...problems } },
+    },
     async (request, reply) => {
       const served = await queues.find(request.params.queue, request.principal.queues)
       return sendWithEtag(request, reply, JSON.stringify(toQueue(served)), String(served.queue.version))
@@ -51,6 +55,7 @@ export async function queueRoutes(app: FastifyInstance, { context }: { context: 
       config: { access: 'operator' },
       schema: {
         tags,
+        operationId: 'updateQueue',
         summary: 'Change a queue’s settings',
         description: 'Makes the queue if it is new. With `If-Match`, only if its settings are still those of that `ETag`.',
         body: wire.QueueChange,

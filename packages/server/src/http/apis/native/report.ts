@@ -15,6 +15,7 @@ export async function reportRoutes(app: FastifyInstance, { context }: { context:
       config: { access: 'worker', idempotency: 'own' },
       schema: {
         tags: ['work'],
+        operationId: 'reportJobs',
         summary: 'Report how attempts ended',
         description: 'A repeated report is answered like the first; one whose lease was lost is refused with `lease_lost`.',
         body: wire.ReportRequest,

@@ -23,6 +23,7 @@ export async function requestRoutes(app: FastifyInstance, { context }: { context
       config: { access: 'viewer' },
       schema: {
         tags,
+        operationId: 'listRequests',
         summary: 'List requests',
         querystring: wire.RequestListQuery,
         response: { 200: wire.RequestList, ...problems },
@@ -42,7 +43,12 @@ export async function requestRoutes(app: FastifyInstance, { context }: { context
     '/requests/:id',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'Read a request', response: { 200: wire.CapturedRequest, ...problems } },
+      schema: {
+        tags,
+        operationId: 'getRequest',
+        summary: 'Read a request',
+        response: { 200: wire.CapturedRequest, ...problems },
+      },
     },
     async (request, reply) => {
       const found = await requests.find(readId(request.params.id, 'request_not_found'), request.principal.queues)

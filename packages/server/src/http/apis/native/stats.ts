@@ -21,6 +21,7 @@ export async function statsRoutes(app: FastifyInstance, { context }: { context: 
       config: { access: 'viewer' },
       schema: {
         tags: ['watching'],
+        operationId: 'getStats',
         summary: 'What happened, in steps of time',
         querystring: wire.StatsQuery,
         response: { 200: wire.Stats, ...problems },

@@ -18,6 +18,7 @@ export async function streamRoutes(app: FastifyInstance, { context }: { context:
       config: { access: 'viewer' },
       schema: {
         tags: ['watching'],
+        operationId: 'streamUpdates',
         summary: 'Live updates',
         description:
           'Server-Sent Events. `job`: a job changed its state. `reset`: updates were missed, read again what you show. ' +

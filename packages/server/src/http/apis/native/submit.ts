@@ -40,6 +40,7 @@ export async function submitRoutes(app: FastifyInstance, { context }: { context:
       attachValidation: true,
       schema: {
         tags: ['jobs'],
+        operationId: 'submitJob',
         summary: 'Submit one job or many',
         description: 'One job, or `{"jobs": […]}` with up to 1000, each of which gets its own answer.',
         body: SubmitBody,

@@ -17,7 +17,13 @@ export async function workerRoutes(app: FastifyInstance, { context }: { context:
     '/workers',
     {
       config: { access: 'viewer' },
-      schema: { tags, summary: 'List workers', querystring: ListQuery, response: { 200: wire.WorkerList, ...problems } },
+      schema: {
+        tags,
+        operationId: 'listWorkers',
+        summary: 'List workers',
+        querystring: ListQuery,
+        response: { 200: wire.WorkerList, ...problems },
+      },
     },
     async ({ query, principal }) => {
       const paging = new NamePaging('workers')
@@ -27,15 +33,15 @@ export async function workerRoutes(app: FastifyInstance, { context }: { context:
     },
   )
 
-  for (const [verb, draining, summary] of [
-    ['drain', true, 'Ask a worker to finish what it has and take no more'],
-    ['resume', false, 'Let a drained worker take jobs again'],
+  for (const [verb, draining, operationId, summary] of [
+    ['drain', true, 'drainWorker', 'Ask a worker to finish what it has and take no more'],
+    ['resume', false, 'resumeWorker', 'Let a drained worker take jobs again'],
   ] as const) {
     app.post<{ Params: { id: string } }>(
       `/workers/:id/${verb}`,
       {
         config: { access: 'operator' },
-        schema: { tags, summary, response: { 200: Type.Object({ draining: Type.Boolean() }), ...problems } },
+        schema: { tags, operationId, summary, response: { 200: Type.Object({ draining: Type.Boolean() }), ...problems } },
       },
       async ({ params, principal }) => {
         await roster.setDraining(params.id, draining, principal)

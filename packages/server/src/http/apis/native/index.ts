@@ -1,3 +1,4 @@
+import { Type } from '@octoflow/protocol'
 import type { FastifyInstance } from 'fastify'
 import type { HttpContext } from '../../context.ts'
 import { answerWithProblem } from '../../errors.ts'
@@ -26,9 +27,15 @@ import { workerRoutes } from './workers.ts'
 export async function nativeApi(app: FastifyInstance, { context }: { context: HttpContext }): Promise<void> {
   parseJsonBodies(app)
   app.setErrorHandler(answerWithProblem)
+  app.addHook('onRoute', (route) => {
+    route.schema = { querystring: NO_PARAMETERS, ...route.schema }
+  })
   await app.register(idempotency, { ports: context.ports })
   for (const routes of ROUTES) await app.register(routes, { context })
 }
+
+/** What a route does not know is refused, also by those that know none: a slip of the pen would go unnoticed. */
+const NO_PARAMETERS = Type.Object({}, { additionalProperties: false })
 
 /** In the order of the documentation. */
 const ROUTES = [

@@ -9,7 +9,7 @@ import type { Instant } from '../../../lib/time.ts'
 import type { Submitted } from '../../../storage/contract/requests.ts'
 import type { HttpContext } from '../../context.ts'
 import { idempotencyKey } from '../../idempotency-key.ts'
-import { InvalidInput, validator } from '../../validation.ts'
+import { compileValidator, InvalidInput, validator } from '../../validation.ts'
 import { problems } from './problems.ts'
 import { readSubmit } from './read.ts'
 
@@ -36,8 +36,6 @@ export async function submitRoutes(app: FastifyInstance, { context }: { context:
     '/jobs',
     {
       config: { access: 'producer', idempotency: 'own' },
-      // The body is checked below, each job of a batch by itself, so that one that does not fit fails alone.
-      attachValidation: true,
       schema: {
         tags: ['jobs'],
         operationId: 'submitJob',
@@ -46,7 +44,8 @@ export async function submitRoutes(app: FastifyInstance, { context }: { context:
         body: SubmitBody,
         response: { 200: SubmitAnswer, 201: SubmitAnswer, ...problems },
       },
-      validatorCompiler: () => () => true,
+      // The body is checked below, each job of a batch by itself, so that one that does not fit fails alone.
+      validatorCompiler: (part) => (part.httpPart === 'body' ? () => true : compileValidator(part as never)),
     },
     async (request, reply) => {
       const { body } = request

@@ -37,6 +37,21 @@ test('A dead letter tells why it is one, can be replayed with another payload an
   }
 })
 
+test('Of a dead letter’s attempts those count that count for its job.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const snoozed = await start(client, { maxAttempts: 2 })
+  await report(client, snoozed, { outcome: 'snoozed', delaySeconds: 0 })
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    const held = await claimOne(client, { waitSeconds: 30 })
+    assert.equal(held.attempt, attempt)
+    await report(client, held, { outcome: 'failed', error: 'no' })
+    if (attempt === 1) await client.patch(`/api/v1/jobs/${held.id}`, { json: { runAt: '2020-01-01T00:00:00Z' } })
+  }
+  const letter = await read<{ attempts: number }>(client, `/dead-letters/${snoozed.id}`)
+  const job = await read<{ attempt: number; attempts: readonly object[] }>(client, `/jobs/${snoozed.id}`)
+  assert.deepEqual([letter.attempts, job.attempt, job.attempts.length], [2, 2, 3])
+})
+
 test('Dead letters are listed page by page, filtered as jobs are, and only dead jobs are among them.', async (t) => {
   const { client } = await startOctoflow(t)
   await finish(client, 'completed')

@@ -235,7 +235,9 @@ export const DeadLetter = Type.Object({
   id: Id,
   queue: QueueName,
   reason: Type.String(),
-  attempts: Type.Integer(),
+  attempts: Type.Integer({
+    description: 'As many as counted since it was last run again: those that were snoozed or given back do not.',
+  }),
   error: nullable(JobError),
   diedAt: Timestamp,
   createdAt: Timestamp,

@@ -10,7 +10,6 @@ import { type Jobs, lastError, type Rerun } from './jobs.ts'
 /** A dead job seen as what it left behind. */
 export interface DeadLetter {
   readonly job: Job
-  readonly attempts: number
   readonly error: JobError | null
   readonly source: RequestSource
 }
@@ -54,7 +53,7 @@ export class DeadLetters {
       storage.jobs.attempts({ id: job.id }),
       storage.requests.find({ ids: [job.id] }),
     ])
-    return { job, attempts: attempts.length, error: lastError(attempts), source: request?.source ?? 'api' }
+    return { job, error: lastError(attempts), source: request?.source ?? 'api' }
   }
 }
 

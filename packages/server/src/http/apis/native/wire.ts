@@ -92,11 +92,11 @@ export function requestText(request: CapturedRequest): string {
   return withMembers({ ...rest, receivedAt: toIso(receivedAt) }, { body })
 }
 
-export const toDeadLetter = ({ job, attempts, error, source }: DeadLetter): wire.DeadLetter => ({
+export const toDeadLetter = ({ job, error, source }: DeadLetter): wire.DeadLetter => ({
   id: job.id,
   queue: job.queue,
   reason: job.reason ?? 'unknown',
-  attempts,
+  attempts: job.attempt,
   error,
   diedAt: toIso(job.finishedAt ?? job.createdAt),
   createdAt: toIso(job.createdAt),

@@ -134,6 +134,23 @@ test('A job with runAt or delaySeconds does not start before, and whoever waits 
   assert.ok(Date.now() >= Date.parse(secondRunAt), 'not before its delay is over')
 })
 
+test('A time beyond what can be kept is refused with the last that can, not replaced by it.', async (t) => {
+  const { client } = await startOctoflow(t)
+  const id = await submit(client, {})
+  for (const at of ['9999-12-31T23:59:59Z', '2255-06-05T23:47:34.740992Z']) {
+    const refused = [
+      await client.post('/api/v1/jobs', { json: { queue: QUEUE, runAt: at } }),
+      await client.patch(`/api/v1/jobs/${id}`, { json: { runAt: at } }),
+      await client.post(`/api/v1/jobs/${id}/events`, { json: { message: 'x', at } }),
+      await client.post('/api/v1/keys', { json: { name: 'a', role: 'viewer', expiresAt: at } }),
+    ]
+    for (const answer of refused)
+      assert.match(expectProblem(answer, 400, 'invalid_body').detail, /must be before 2255-06-05T23:47:34\.740991Z/)
+  }
+  await submit(client, { runAt: '2255-06-05T23:47:34.740990Z' })
+  assert.equal((await client.get('/api/v1/jobs?createdTo=9999-12-31T23:59:59Z')).status, 200, 'to compare with, any will do')
+})
+
 test('runAt in the past is now, and an offset is understood; runAt beside delaySeconds, or what is no time, is 400.', async (t) => {
   const { client } = await startOctoflow(t)
   const id = await submit(client, { runAt: '2020-01-01T01:00:00+01:00' })

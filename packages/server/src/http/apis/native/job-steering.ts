@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { memberText } from '../../../lib/raw-json.ts'
 import type { HttpContext } from '../../context.ts'
 import { problems } from './problems.ts'
-import { readId, readInstant } from './read.ts'
+import { readId, readKeptInstant } from './read.ts'
 import { toJob } from './wire.ts'
 
 /** Changing what becomes of a job. */
@@ -62,7 +62,7 @@ export async function jobSteeringRoutes(app: FastifyInstance, { context }: { con
     },
     async ({ params, body, principal }) => {
       const { runAt, ...rest } = body
-      const change = { ...rest, ...(runAt !== undefined && { runAt: readInstant(runAt, 'runAt', 'body') }) }
+      const change = { ...rest, ...(runAt !== undefined && { runAt: readKeptInstant(runAt, 'runAt') }) }
       return toJob(await jobs.edit(readId(params.id, 'job_not_found'), change, principal))
     },
   )

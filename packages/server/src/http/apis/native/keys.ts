@@ -5,7 +5,7 @@ import type { KeyWithToken } from '../../../core/access/keys.ts'
 import type { HttpContext } from '../../context.ts'
 import { NamePaging } from '../../cursor.ts'
 import { problems } from './problems.ts'
-import { readInstant } from './read.ts'
+import { readKeptInstant } from './read.ts'
 import { toApiKey } from './wire.ts'
 
 const ListQuery = Type.Object(wire.PageQuery, { additionalProperties: false })
@@ -50,7 +50,7 @@ export async function keyRoutes(app: FastifyInstance, { context }: { context: Ht
     },
     async ({ body, principal }, reply) => {
       const { name, role, queues = null, expiresAt } = body
-      const expires = expiresAt === undefined || expiresAt === null ? null : readInstant(expiresAt, 'expiresAt', 'body')
+      const expires = expiresAt === undefined || expiresAt === null ? null : readKeptInstant(expiresAt, 'expiresAt')
       return reply.code(201).send(withToken(await keys.create({ name, role, queues, expiresAt: expires }, principal)))
     },
   )

@@ -4,7 +4,7 @@ import { NO_FENCE } from '../../../core/engine/work.ts'
 import type { Incoming } from '../../../core/jobs/intake.ts'
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import { memberText } from '../../../lib/raw-json.ts'
-import { fromIso, type Instant, MAX_INSTANT, seconds } from '../../../lib/time.ts'
+import { fromIso, type Instant, MAX_INSTANT, seconds, toIso } from '../../../lib/time.ts'
 import { JOB_STATES, type JobError, type JobState, type Progress } from '../../../model/job.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
 import type { NewEvent } from '../../../storage/contract/events.ts'
@@ -25,11 +25,21 @@ export function readId(text: string, code: NotFound): number {
   return id
 }
 
-/** @throws `invalid_body` or `invalid_query` */
+/** An instant to compare with: one beyond what can be kept is as good as the last that can. @throws `invalid_body` or `invalid_query` */
 export function readInstant(text: string, name: string, part: 'body' | 'query'): Instant {
   const at = fromIso(text)
   if (at === null || at > MAX_INSTANT || at < 0)
     throw misfit(part, name, 'must be an ISO 8601 date-time such as 2026-11-21T10:15:30Z')
+  return at
+}
+
+/**
+ * An instant to be kept as it is: one beyond what can be kept is refused, not replaced by the last that can.
+ * @throws `invalid_body`
+ */
+export function readKeptInstant(text: string, name: string): Instant {
+  const at = readInstant(text, name, 'body')
+  if (at === MAX_INSTANT) throw misfit('body', name, `must be before ${toIso(MAX_INSTANT)}, beyond which no time can be kept`)
   return at
 }
 
@@ -107,7 +117,7 @@ function readJobSettings(job: wire.SubmitJob, now: Instant): Partial<NewJob> {
   if (runAt !== undefined && delaySeconds !== undefined) throw misfit('body', 'delaySeconds', 'cannot stand beside runAt')
   return {
     ...(priority !== undefined && { priority }),
-    ...(runAt !== undefined && { runAt: readInstant(runAt, 'runAt', 'body') }),
+    ...(runAt !== undefined && { runAt: readKeptInstant(runAt, 'runAt') }),
     ...(delaySeconds !== undefined && { runAt: now + seconds(delaySeconds) }),
     ...(maxAttempts !== undefined && { maxAttempts }),
     ...(backoff !== undefined && { backoff: fromBackoff(backoff) }),
@@ -125,7 +135,7 @@ export function readEvent({ message, kind = 'event', level = 'info', at }: wire.
     level,
     message,
     data: memberText(text, 'data'),
-    at: at === undefined ? null : readInstant(at, 'at', 'body'),
+    at: at === undefined ? null : readKeptInstant(at, 'at'),
   }
 }
 

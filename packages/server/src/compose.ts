@@ -103,6 +103,7 @@ export async function compose(
   const attention = new Attention(ports, queues, {
     clockStep: () => clockWatch.lastStep,
     clockSkew: () => clockWatch.skew,
+    unusableHandlers: () => handlers.unusable,
     diskFree: () => diskFree(config.paths.data),
   })
 

@@ -32,6 +32,7 @@ export class HandlerHost extends Service {
   /** By queue. */
   readonly #workers = new Map<string, { readonly path: string; readonly worker: Worker }>()
   readonly #fromDirectory = new Map<string, string>()
+  readonly #unusable = new Map<string, string>()
   #changes: Promise<void> = Promise.resolve()
   #unsubscribe: () => void = () => {}
 
@@ -52,7 +53,12 @@ export class HandlerHost extends Service {
     return [...this.#workers].map(([queue, { path }]) => ({ queue, path }))
   }
 
-  /** @throws `handler_invalid` for a file of the directory. What a queue names wrongly is logged and left alone. */
+  /** The handlers that queues name and that cannot be used, by queue. */
+  get unusable(): ReadonlyMap<string, string> {
+    return this.#unusable
+  }
+
+  /** @throws `handler_invalid` for a file of the directory. What a queue names wrongly is logged, counts as unusable and is left alone. */
   protected override async onStart(): Promise<void> {
     const { directory } = this.#options
     for (const { queue, path } of directory === null ? [] : handlersIn(directory)) {
@@ -70,16 +76,19 @@ export class HandlerHost extends Service {
     await this.#changes
     await Promise.all([...this.#workers.keys()].map((queue) => this.#end(queue)))
     this.#fromDirectory.clear()
+    this.#unusable.clear()
   }
 
   /** Has the queue run by the handler it names, else by that of the directory, else by none. */
   async #apply(queue: string, handler: string | null): Promise<void> {
+    this.#unusable.delete(queue)
     try {
       const path = handler === null ? (this.#fromDirectory.get(queue) ?? null) : resolveHandler(this.#options.appRoot, handler)
       if (path === (this.#workers.get(queue)?.path ?? null)) return
       await this.#end(queue)
       if (path !== null) await this.#run(queue, path)
     } catch (error) {
+      if (handler !== null) this.#unusable.set(queue, handler)
       this.#logger.error({ err: error, queue, handler }, 'the handler of a queue cannot be used')
     }
   }

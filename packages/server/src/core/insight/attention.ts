@@ -18,13 +18,15 @@ export interface AttentionItem {
   readonly count?: number
 }
 
-/** The state of the machine, as far as it matters to the server. */
+/** The state of the machine and of this server on it, as far as the core does not know it. */
 export interface HostState {
   /** Bytes free for the database; `null` if that cannot be told. */
   diskFree(): Promise<number | null>
   clockStep(): ClockStep | null
   /** How far the machine's clock is behind the database's; `null` while that is not worth mentioning. */
   clockSkew(): Duration | null
+  /** The handlers that queues name and that this server cannot use, by queue. */
+  unusableHandlers(): ReadonlyMap<string, string>
 }
 
 const DISK_LOW = 1024 ** 3
@@ -65,6 +67,7 @@ export class Attention {
     const totals = await this.#ports.storage.stats.totals({ queues: scope, from: now - HOUR, to: now })
     const itemsOf = (served: ServedQueue) => [
       ...queueItems(served),
+      ...unusable(served.queue.name, this.#host.unusableHandlers().get(served.queue.name)),
       ...failing(served.queue.name, totals.get(served.queue.name)),
     ]
     if (queue !== NO_QUEUE) for (const served of await this.#queues.some([queue], scope)) yield* rest(itemsOf(served))
@@ -125,6 +128,22 @@ function failing(queue: string, { finished, failed }: StatsSums = NOTHING): Atte
       count: failed,
       message: `${failed} of ${finished} attempts in the queue "${queue}" failed within the last hour.`,
       hint: 'Look at the errors of its latest jobs; pause the queue while its cause lasts.',
+    },
+  ]
+}
+
+/** What of the server's files is wrong is for its log alone. */
+function unusable(queue: string, handler: string | undefined): AttentionItem[] {
+  if (handler === undefined) return []
+  return [
+    {
+      code: 'handler_unusable',
+      severity: 'warning',
+      queue,
+      message: `The queue "${queue}" names the handler "${handler}", which cannot be used.`,
+      hint:
+        'The server’s log tells why. It must be a file below the app’s root that exports `process`; then name it again: ' +
+        `\`octoflow queues set ${shellWord(queue)} --handler ${shellWord(handler)}\`.`,
     },
   ]
 }

@@ -119,7 +119,7 @@ test('What queues name is run from the start, and no more once they name it no l
   await untilRunning(handlers, {})
 })
 
-test('What a queue names wrongly is logged, and what ran its jobs before goes on.', async () => {
+test('What a queue names wrongly is logged and told as unusable until it is mended, and what ran its jobs before goes on.', async () => {
   await using app = await makeApp({ 'workers/a.ts': answering('directory') })
   await using core = await openCore()
   const { handlers, useHandler } = await host(core, app.path)
@@ -127,7 +127,10 @@ test('What a queue names wrongly is logged, and what ran its jobs before goes on
   for (const handler of ['more/missing.ts', '../../etc/passwd']) await useHandler('a', handler)
   while (core.logger.troubles.length < 2) await turn()
   assert.deepEqual(core.logger.troubles, new Array(2).fill('the handler of a queue cannot be used'))
+  assert.deepEqual([...handlers.unusable], [['a', '../../etc/passwd']])
   assert.deepEqual(await resultOf(core, await core.db.submit({ queue: 'a' })), { by: 'directory', got: {} })
+  await useHandler('a', null)
+  while (handlers.unusable.size > 0) await turn()
 })
 
 test('A module of the directory that is no handler stops the start.', async () => {

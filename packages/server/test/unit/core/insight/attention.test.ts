@@ -4,7 +4,7 @@ import { Roster } from '../../../../src/core/engine/roster.ts'
 import { Attention, type HostState } from '../../../../src/core/insight/attention.ts'
 import { Queues } from '../../../../src/core/jobs/queues.ts'
 import { HOUR, SECOND } from '../../../../src/lib/time.ts'
-import { FAILED, NOW } from '../../../conformance/harness.ts'
+import { FAILED, NOW, QUEUE } from '../../../conformance/harness.ts'
 import { type Core, openCore } from '../core.ts'
 
 /** From so many on, all of which failed, a queue is failing. */
@@ -12,7 +12,12 @@ const FAILURES = 10
 
 const MEBIBYTE = 1024 ** 2
 
-const HEALTHY: HostState = { diskFree: async () => 50 * 1024 * MEBIBYTE, clockStep: () => null, clockSkew: () => null }
+const HEALTHY: HostState = {
+  diskFree: async () => 50 * 1024 * MEBIBYTE,
+  clockStep: () => null,
+  clockSkew: () => null,
+  unusableHandlers: () => new Map(),
+}
 
 const attentionOf = (core: Core, host: Partial<HostState> = {}): Attention =>
   new Attention(core.ports, new Queues(core.ports, new Roster(core.ports)), { ...HEALTHY, ...host })
@@ -48,6 +53,15 @@ test('A step of the clock is told with its direction and size.', async () => {
     assert.equal(item!.code, 'clock_stepped')
     assert.ok(item!.message.includes(words), item!.message)
   }
+})
+
+test('A queue whose handler cannot be used needs a look, whatever else is the matter with it.', async () => {
+  await using core = await openCore()
+  await core.db.finish('dead')
+  const unusableHandlers = () => new Map([[QUEUE, '../../etc/passwd']])
+  const [, item] = await itemsOf(attentionOf(core, { unusableHandlers }))
+  assert.deepEqual([item!.code, item!.severity, item!.queue], ['handler_unusable', 'warning', QUEUE])
+  assert.ok(item!.message.includes('"../../etc/passwd"') && item!.hint.includes(`octoflow queues set ${QUEUE}`))
 })
 
 test('The gravest comes first.', async () => {

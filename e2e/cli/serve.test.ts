@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { startOctoflow } from '../support/octoflow.ts'
@@ -122,6 +122,25 @@ test('It says plainly by which key it goes.', async (t) => {
   assert.ok(!configured.stdout.includes(AUTHORIZATION_KEY))
   const open = await serve(t, [], { env: { DISABLE_SECURITY: 'True' } })
   assert.match(open.stdout, /\n {2}key +none: security is disabled, everybody on this machine may do everything\n/)
+})
+
+test('A key that others can read is warned of once, with what mends it.', async (t) => {
+  const cwd = temporaryDirectory(t)
+  const path = join(cwd, 'data', 'key')
+  mkdirSync(join(cwd, 'data'))
+  writeFileSync(path, 'a key that came from elsewhere'.replaceAll(' ', '-'), { mode: 0o644 })
+  const warnings = async (): Promise<readonly string[]> => {
+    const server = await serve(t, [], { cwd })
+    server.signal('SIGTERM')
+    const { stderr } = await server.ended
+    return stderr.split('\n').filter((line) => line.includes('chmod 600'))
+  }
+  assert.deepEqual(
+    (await warnings()).map((line) => (JSON.parse(line) as { path: string }).path),
+    [path],
+  )
+  chmodSync(path, 0o600)
+  assert.deepEqual(await warnings(), [])
 })
 
 test('The commands it prints name whatever is not where they would look for it.', async (t) => {

@@ -31,16 +31,19 @@ async function serve(session: Session, options: Options): Promise<void> {
   const configFlags = readConfigFlags(options)
   const loaded = await loadConfig({ env: host.env, cwd: host.cwd, ...configFlags })
   const { config } = loaded
-  const [{ compose }, { createLogger }, { greet, greetProgram, greetWithoutApi }, { readOrMakeKey }] = await Promise.all([
-    import('../compose.ts'),
-    import('../logger.ts'),
-    import('./greeting.ts'),
-    import('../config/key-file.ts'),
-  ])
+  const [{ compose }, { createLogger }, { greet, greetProgram, greetWithoutApi }, { isOpenToOthers, readOrMakeKey }] =
+    await Promise.all([
+      import('../compose.ts'),
+      import('../logger.ts'),
+      import('./greeting.ts'),
+      import('../config/key-file.ts'),
+    ])
   const logger = await createLogger(config, session.err.isTerminal)
   for (const notice of loaded.notices) logger.warn(notice)
   endOnCrash(host, logger)
   const ownKey = needsOwnKey(config) ? readOrMakeKey(config.paths.data) : null
+  if (ownKey !== null && isOpenToOthers(ownKey.path, host.platform))
+    logger.warn({ path: ownKey.path }, 'the key can be read by others; make its file yours alone: chmod 600')
   const server = await compose(config, { logger, version: VERSION, keys: ownKey === null ? [] : [ownKey.key] })
   await server.start()
   try {

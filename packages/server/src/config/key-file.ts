@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { OctoflowError } from '../errors/octoflow-error.ts'
 import { makeDirectory } from './make-directory.ts'
@@ -58,6 +58,13 @@ export function readKeyFile(path: string): string | null {
     throw error
   }
 }
+
+/** Everything but reading and writing by the owner. */
+const TOO_OPEN = 0o177
+
+/** Whether others than its owner can read the file. Windows knows no such modes. */
+export const isOpenToOthers = (path: string, platform: string): boolean =>
+  platform !== 'win32' && (statSync(path).mode & TOO_OPEN) !== 0
 
 /** Puts a whole file in place at once. @returns `false` if another process that starts now was quicker. */
 function place(key: string, path: string): boolean {

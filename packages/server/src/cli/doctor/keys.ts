@@ -1,14 +1,11 @@
 import { dirname } from 'node:path'
 import type { Config } from '../../config/compile.ts'
-import { keyFault, keyFilePath, readKeyFile } from '../../config/key-file.ts'
+import { isOpenToOthers, keyFault, keyFilePath, readKeyFile } from '../../config/key-file.ts'
 import type { Host } from '../host.ts'
 import { existing, whyUnwritable } from './data-directory.ts'
 import { type Finding, ok, problem, reasonOf, warning } from './finding.ts'
 
 const CHECK = 'keys'
-
-/** Everything but reading and writing by the owner. */
-const TOO_OPEN = 0o177
 
 export function* checkKeys({ security, paths: { data } }: Config, { platform }: Host): Generator<Finding> {
   if (security.disabled) {
@@ -18,13 +15,11 @@ export function* checkKeys({ security, paths: { data } }: Config, { platform }: 
   const configured = security.authorizationKey !== null || security.apiToken !== null || security.oidcIssuer !== null
   const path = keyFilePath(data)
   try {
-    const file = existing(path)
-    if (file === null) {
+    if (existing(path) === null) {
       yield configured ? ok(CHECK, 'as configured') : missing(path)
       return
     }
-    // Windows knows no such modes.
-    if ((file.mode & TOO_OPEN) !== 0 && platform !== 'win32')
+    if (isOpenToOthers(path, platform))
       yield problem(
         CHECK,
         `${path} can be read by others.`,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { editDistance, nearest } from '../../../src/lib/nearest.ts'
 import { Random } from '../../conformance/random.ts'
@@ -68,4 +69,9 @@ describe('nearest', () => {
   test('forgives more in a long word', () => {
     assert.equal(nearest('handlers.concurency_limt', ['handlers.concurrency.limit']), 'handlers.concurrency.limit')
   })
+})
+
+test('The worker SDK, which stands on nothing of the server, suggests by a copy.', () => {
+  const textOf = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
+  assert.equal(textOf('../../../../worker/src/nearest.ts'), textOf('../../../src/lib/nearest.ts'))
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../../../../e2e/support/until.ts'
 import type { Storage } from '../../src/storage/contract/storage.ts'
 import { openMysql } from '../../src/storage/drivers/mysql/index.ts'
 import { COMPLETED, FIRST_100, LEASE, NOW, newRequest, QUEUE, range } from '../conformance/harness.ts'
@@ -9,6 +10,9 @@ import { MysqlServer } from './mysql-server.ts'
 import { SKIPPED } from './mysql-storage.ts'
 
 /** What the driver does when the server, or the way to it, fails. Each test has a server of its own to mistreat. */
+
+/** A server that starts on a busy machine takes its time. */
+const PATIENCE = { withinSeconds: 30, everyMs: 5 }
 
 interface Fixture {
   readonly server: MysqlServer
@@ -108,13 +112,13 @@ failing('A server that is killed loses nothing that was acknowledged, and is use
       }
     }
   })
-  while (acknowledged.length < 50) await sleep(5)
+  await until(() => acknowledged.length >= 50, { ...PATIENCE, what: 'the server takes jobs' })
   await server.kill()
   const before = refused
-  while (refused < before + 8) await sleep(5)
+  await until(() => refused >= before + 8, { ...PATIENCE, what: 'each caller is refused' })
   await server.start()
   const sofar = acknowledged.length
-  while (acknowledged.length < sofar + 50) await sleep(5)
+  await until(() => acknowledged.length >= sofar + 50, { ...PATIENCE, what: 'the server takes jobs again' })
   running = false
   await Promise.all(callers)
 
@@ -131,7 +135,7 @@ async function cutCommits({ server, wire }: Fixture, act: () => Promise<unknown>
     await query('BACKUP STAGE START')
     await query('BACKUP STAGE BLOCK_COMMIT')
     const acting = act()
-    while ((await query(WAITING)).length === 0) await sleep(5)
+    await until(async () => (await query(WAITING)).length > 0, { ...PATIENCE, what: 'a commit is held back' })
     wire.cut()
     await query('BACKUP STAGE END')
     await acting
@@ -145,7 +149,7 @@ failing('A commit whose outcome nobody knows is not acknowledged, nor done again
   await storage.migrations.migrate({ now: NOW })
   await submit(storage)
   await cutCommits(fixture, () => assert.rejects(submit(storage), { code: 'storage_outcome_unknown' }))
-  while ((await countsOf(storage)).ready < 2) await sleep(5)
+  await until(async () => (await countsOf(storage)).ready >= 2, { ...PATIENCE, what: 'the commit is carried out' })
   assert.equal((await claim(storage)).jobs.length, 2, 'it was stored once, as it happens')
 })
 
@@ -165,9 +169,9 @@ failing('Idle connections that the server has ended are no reason to fail.', asy
   const storage = open()
   await storage.migrations.migrate({ now: NOW })
   await Promise.all(range(1, 8).map(() => storage.upkeep.check()))
-  for (const { id } of await server.query("SELECT ID AS id FROM information_schema.PROCESSLIST WHERE DB = 'octoflow'"))
-    await server.query(`KILL CONNECTION ${id}`)
-  while ((await server.query("SELECT 1 FROM information_schema.PROCESSLIST WHERE DB = 'octoflow'")).length > 0) await sleep(5)
+  const connections = () => server.query("SELECT ID AS id FROM information_schema.PROCESSLIST WHERE DB = 'octoflow'")
+  for (const { id } of await connections()) await server.query(`KILL CONNECTION ${id}`)
+  await until(async () => (await connections()).length === 0, { ...PATIENCE, what: 'the server has ended them' })
   assert.deepEqual((await storage.queues.list({ page: FIRST_100 })).items, [])
   await submit(storage)
 })

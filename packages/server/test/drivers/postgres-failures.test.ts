@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../../../../e2e/support/until.ts'
 import type { Storage } from '../../src/storage/contract/storage.ts'
 import { openPostgres } from '../../src/storage/drivers/postgres/index.ts'
 import { COMPLETED, LEASE, NOW, newRequest, QUEUE } from '../conformance/harness.ts'
@@ -8,6 +9,9 @@ import { PostgresServer } from './postgres-server.ts'
 import { SKIPPED } from './postgres-storage.ts'
 
 /** What the driver does when the server, or the way to it, fails. Each test has a server of its own to mistreat. */
+
+/** A server that starts on a busy machine takes its time. */
+const PATIENCE = { withinSeconds: 30, everyMs: 5 }
 
 const DURABLE = { settings: ['max_connections=50', 'shared_buffers=32MB'] }
 
@@ -52,7 +56,7 @@ async function holdCommits(server: PostgresServer): Promise<void> {
 
 /** Cuts the connection whose commit waits. */
 async function cutCommit(server: PostgresServer): Promise<void> {
-  while ((await server.query(CUT)).length === 0) await sleep(10)
+  await until(async () => (await server.query(CUT)).length > 0, { ...PATIENCE, what: 'a commit waits' })
 }
 
 async function letCommit(server: PostgresServer): Promise<void> {
@@ -83,13 +87,13 @@ failing(
         }
       }
     })
-    while (acknowledged.length < 50) await sleep(5)
+    await until(() => acknowledged.length >= 50, { ...PATIENCE, what: 'the server takes jobs' })
     await server.kill()
     const before = refused
-    while (refused < before + 8) await sleep(5)
+    await until(() => refused >= before + 8, { ...PATIENCE, what: 'each caller is refused' })
     await server.start()
     const sofar = acknowledged.length
-    while (acknowledged.length < sofar + 50) await sleep(5)
+    await until(() => acknowledged.length >= sofar + 50, { ...PATIENCE, what: 'the server takes jobs again' })
     running = false
     await Promise.all(callers)
 
@@ -108,14 +112,15 @@ failing('Whoever waits hears of other servers again when the connection is back.
   let told = 0
   one.onReady(() => told++)
   await submit(other)
-  while (told === 0) await sleep(5)
+  await until(() => told > 0, { ...PATIENCE, what: 'the other server’s job is heard of' })
   await server.stop()
   await server.start()
   told = 0
-  while (told === 0) {
+  const submitAndHear = async (): Promise<boolean> => {
     await submit(other).catch(() => {})
-    await sleep(50)
+    return told > 0
   }
+  await until(submitAndHear, { ...PATIENCE, what: 'the other server’s jobs are heard of again' })
 })
 
 failing('A commit whose outcome nobody knows is not acknowledged, nor done again.', async (server, open) => {

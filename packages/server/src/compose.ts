@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Logger as PinoLogger } from 'pino'
 import type { Config } from './config/compile.ts'
 import { maskCredentials } from './config/credentials.ts'
-import { Authenticator } from './core/access/authenticator.ts'
+import { Authenticator, type AuthenticatorOptions } from './core/access/authenticator.ts'
 import { Keys } from './core/access/keys.ts'
 import { CaptureWork } from './core/engine/capture-work.ts'
 import { Dispatcher } from './core/engine/dispatcher.ts'
@@ -84,11 +84,7 @@ export async function compose(
   const work = new Work(ports, dispatcher, roster, feed)
   const captureWork = new CaptureWork(ports, { work, jobs, feed }, seconds(config.capture.leaseSeconds))
   const keys = new Keys(ports)
-  const authenticator = new Authenticator(ports, keys, {
-    staticKeys: [config.security.authorizationKey, config.security.apiToken, ...extraKeys].filter((key) => key !== null),
-    verifier: tokenVerifier(config, logger),
-    disabled: config.security.disabled,
-  })
+  const authenticator = new Authenticator(ports, keys, authentication(config, extraKeys, logger))
   const leadership = new Leadership(ports, randomUUID())
   const logEventTail = new LogEventTail(ports)
   const logEventRetention = new LogEventRetention(ports, eventTypes, toRetention(config.logEvents.retentionDays))
@@ -151,23 +147,8 @@ export async function compose(
     http,
     handlers,
     context,
-    async openApi() {
-      const app = await buildApp(context, httpOptions(config), logger)
-      const document = app.swagger()
-      await app.close()
-      return document
-    },
-    async start() {
-      try {
-        await prepare(storage, clock.now()).catch((error: unknown) => {
-          throw isOctoflowError(error, 'storage_unavailable') ? unreachable(config, error) : error
-        })
-        for (const service of services.flat()) await service.start()
-      } catch (error) {
-        await stop(services, storage)
-        throw error
-      }
-    },
+    openApi: () => openApi(context, config, logger),
+    start: () => start(services, ports, config),
     stop: () => stop(services, storage),
   }
 }
@@ -176,6 +157,26 @@ export async function compose(
 const EVENT_TYPES = 'maps/event-types.json'
 
 const toRetention = (days: number | null): Duration | null => (days === null ? null : Math.round(days * DAY))
+
+/** The document of the APIs, which are built for it and thrown away. */
+async function openApi(context: HttpContext, config: Config, logger: PinoLogger): Promise<object> {
+  const app = await buildApp(context, httpOptions(config), logger)
+  const document = app.swagger()
+  await app.close()
+  return document
+}
+
+async function start(services: readonly (readonly Service[])[], { storage, clock }: Ports, config: Config): Promise<void> {
+  try {
+    await prepare(storage, clock.now()).catch((error: unknown) => {
+      throw isOctoflowError(error, 'storage_unavailable') ? unreachable(config, error) : error
+    })
+    for (const service of services.flat()) await service.start()
+  } catch (error) {
+    await stop(services, storage)
+    throw error
+  }
+}
 
 /** @throws `schema_newer`, `copy_unfinished` */
 async function prepare(storage: Storage, now: Instant): Promise<void> {
@@ -194,6 +195,15 @@ function unreachable({ database }: Config, error: OctoflowError): OctoflowError 
 async function stop(services: readonly (readonly Service[])[], storage: Storage): Promise<void> {
   for (const together of services.toReversed()) await Promise.all(together.map((service) => service.stop()))
   await storage.close()
+}
+
+function authentication(config: Config, extraKeys: readonly string[], logger: PinoLogger): AuthenticatorOptions {
+  const { authorizationKey, apiToken, disabled } = config.security
+  return {
+    staticKeys: [authorizationKey, apiToken, ...extraKeys].filter((key) => key !== null),
+    verifier: tokenVerifier(config, logger),
+    disabled,
+  }
 }
 
 function tokenVerifier({ security }: Config, logger: PinoLogger): OidcVerifier | null {

@@ -78,7 +78,7 @@ export const Job = Type.Object({
   maxAttempts: nullable(Type.Integer({ description: 'null: as its queue says.' })),
   backoff: nullable(Backoff),
   leaseUntil: NullableTimestamp,
-  worker: nullable(Type.String()),
+  worker: nullable(Type.String({ description: 'Who works on it, or did last: the name stays when it is run again.' })),
   uniqueKey: nullable(Type.String()),
   concurrencyKey: nullable(Type.String()),
   timeoutSeconds: nullable(Type.Number()),

@@ -88,6 +88,7 @@ export async function remote({ runs, scale }: BenchOptions): Promise<Report> {
         `| one by one, 64 in flight | ${syncsOf(nativeRuns.singles)} |`,
         ...byBacklog.map(([backlog, taken]) => `| old protocol, ${backlog.toLocaleString('en')} waiting | ${syncsOf(taken)} |`),
       ].join('\n'),
+      'Where the time goes is told in [ADR 2](../docs/adr/0002-group-commit-in-the-driver.md#where-the-time-of-a-remote-job-goes).',
     ],
   }
 }

@@ -60,41 +60,6 @@ test('A parameter that a route does not know is 400 and named, whatever the rout
   )
 })
 
-test('A parameter that a route does not know is 400 and named, whatever the route takes.', async (t) => {
-  const { client } = await startOctoflow(t)
-  await client.post('/api/v1/jobs', { json: { queue: 'emails' } })
-  const calls = [
-    ['GET', '/jobs'],
-    ['GET', '/jobs/1'],
-    ['GET', '/jobs/1/waiting'],
-    ['HEAD', '/jobs/1'],
-    ['GET', '/queues/emails'],
-    ['GET', '/stream'],
-    ['GET', '/me'],
-    ['POST', '/jobs'],
-    ['POST', '/jobs/1/cancel'],
-    ['DELETE', '/jobs/1'],
-  ] as const
-  for (const [method, path] of calls) {
-    const answer = await client.call(
-      method,
-      `/api/v1${path}?colour=1`,
-      method === 'POST' && path === '/jobs' ? { json: { queue: 'emails' } } : {},
-    )
-    assert.equal(answer.status, 400, `${method} ${path}`)
-    if (method === 'HEAD') continue
-    const { code, detail } = answer.json as { code: string; detail: string }
-    assert.equal(code, 'invalid_query', `${method} ${path}`)
-    assert.match(detail, /colour is not known here/)
-  }
-  const { items } = (await client.get('/api/v1/jobs')).json as { items: readonly { state: string }[] }
-  assert.deepEqual(
-    items.map(({ state }) => state),
-    ['pending'],
-    'nothing was done',
-  )
-})
-
 test('A parameter that came several times where one is wanted is 400.', async (t) => {
   const { client } = await startOctoflow(t)
   for (const path of [

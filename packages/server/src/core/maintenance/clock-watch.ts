@@ -102,6 +102,7 @@ export class ClockWatch extends Service {
     const begun = this.#clock.elapsed()
     const read = await this.#ports.storage.upkeep.time()
     if (read === null) return null
+    this.#ports.outage.end()
     const took = this.#clock.elapsed() - begun
     return { skew: this.#clock.skewOf(read, took), uncertainty: took / 2 }
   }

@@ -5,7 +5,8 @@ import type { Logger } from '../ports.ts'
 
 /**
  * Whether the database is away, as found by what the server does without being asked. All of that fails again and again meanwhile,
- * in several places; the log says once that the database is away, and once that it is back. `Rescue`, which asks each second, ends it.
+ * in several places; the log says once that the database is away, and once that it is back. Who asks each second ends it: `Rescue`, and on
+ * servers without maintenance `ClockWatch`.
  */
 export class Outage {
   readonly #clock: Clock

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Leadership } from '../../../../src/core/leadership/leadership.ts'
 import { ClockWatch } from '../../../../src/core/maintenance/clock-watch.ts'
 import type { Ports } from '../../../../src/core/ports.ts'
+import { OctoflowError } from '../../../../src/errors/octoflow-error.ts'
 import { SystemClock } from '../../../../src/lib/clock.ts'
 import { HOUR, MILLISECOND, SECOND } from '../../../../src/lib/time.ts'
 import { type Core, openCore, replacing } from '../core.ts'
@@ -156,4 +157,13 @@ test('Leases that could not be moved are moved at the next look.', async () => {
   fails = false
   await watch.look()
   assert.ok((await core.db.job(id)).leaseUntil! > leaseUntil! + HOUR - SECOND)
+})
+
+test('By the clock of a shared database a server without maintenance learns, too, that the database is back.', async () => {
+  await using core = await openCore()
+  const { watch } = sharing(core, false)
+  const told = (): string[] => core.logger.lines.map(({ message }) => message.replace(/,? after .*/, ''))
+  core.ports.outage.explains(new OctoflowError('storage_unavailable'))
+  await watch.look()
+  assert.deepEqual(told(), ['the database cannot be reached; it is tried again until it can', 'the database is reached again'])
 })

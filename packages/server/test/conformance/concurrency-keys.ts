@@ -94,6 +94,16 @@ export const concurrencyKeys: Group = (test) => {
     assert.deepEqual(await claimIds({ limit: 10 }), [ids[3]])
   })
 
+  test('a waiting job that somebody looks at just when its key gets room is started all the same', async (fixture) => {
+    const running = await fixture.start(KEYED)
+    const [next, last] = (await fixture.submitAll([KEYED, KEYED])) as [number, number]
+    const complete = (): Promise<unknown> => fixture.report(running, COMPLETED)
+    await (fixture.opened.whileHeld?.(next, complete) ?? complete())
+    assert.deepEqual(await fixture.claimIds({ now: after(1) }), [next])
+    assert.deepEqual(await fixture.counts(), { held: 1, running: 1, completed: 1 })
+    assert.ok(last)
+  })
+
   test('a raised limit holds from the next claim on', async ({ submitAll, configure, claimIds }) => {
     const ids = await submitAll(range(1, 5).map(() => KEYED))
     assert.deepEqual(await claimIds({ limit: 10 }), [ids[0]])

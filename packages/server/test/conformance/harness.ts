@@ -18,6 +18,8 @@ export interface TestStorage extends AsyncDisposable {
   readonly storage: Storage
   /** Opens the same database for one more server; left out where it cannot be shared. */
   readonly peer?: () => Promise<Storage>
+  /** Does something while another transaction holds a job to look at it; left out where none holds what it only looks at. */
+  readonly whileHeld?: (id: number, act: () => Promise<unknown>) => Promise<void>
   /** Closes the database and opens it again; left out where it does not outlive being closed. */
   readonly reopen?: () => Promise<Storage>
 }

@@ -48,6 +48,12 @@ export async function openDatabase(): Promise<TestStorage & { readonly url: stri
     query: (sql) => server.query(sql, name),
     storage,
     peer: openMore,
+    whileHeld: (id, act) =>
+      server.session(async (query) => {
+        await query('BEGIN')
+        await query(`SELECT id FROM octoflow_requests WHERE id = ${id} FOR UPDATE`)
+        await act()
+      }, name),
     async reopen() {
       await storage.close()
       return openMore()

@@ -138,6 +138,17 @@ export class PostgresServer {
 }
 
 export async function query(connectionString: string, sql: string, schema: string): Promise<(string | null)[][]> {
+  await using session = await openSession(connectionString, schema)
+  return await session.query(sql)
+}
+
+/** A connection of a test's own, which keeps its locks until it is disposed of. */
+export interface Session extends AsyncDisposable {
+  /** @returns rows of texts. */
+  query(sql: string): Promise<(string | null)[][]>
+}
+
+export async function openSession(connectionString: string, schema: string): Promise<Session> {
   const { Client } = (await import('pg')).default
   const asText = (text: string): string => text
   const types = { getTypeParser: () => asText }
@@ -145,10 +156,9 @@ export async function query(connectionString: string, sql: string, schema: strin
   // A connection that is cut is told by the query.
   client.on('error', () => {})
   await client.connect()
-  try {
-    return (await client.query<(string | null)[]>({ text: sql, rowMode: 'array' })).rows
-  } finally {
-    await client.end().catch(() => {})
+  return {
+    query: async (sql) => (await client.query<(string | null)[]>({ text: sql, rowMode: 'array' })).rows,
+    [Symbol.asyncDispose]: () => client.end().catch(() => {}),
   }
 }
 

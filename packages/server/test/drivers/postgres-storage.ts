@@ -2,7 +2,7 @@ import { after, before } from 'node:test'
 import type { Storage } from '../../src/storage/contract/storage.ts'
 import { openPostgres } from '../../src/storage/drivers/postgres/index.ts'
 import type { TestStorage } from '../conformance/harness.ts'
-import { findPostgres, INSTALL, PostgresServer, query } from './postgres-server.ts'
+import { findPostgres, INSTALL, openSession, PostgresServer, type Session } from './postgres-server.ts'
 
 const missing = findPostgres() === null
 
@@ -46,6 +46,11 @@ export async function openSchema(): Promise<TestStorage & { readonly url: string
     url,
     storage,
     peer: openMore,
+    async whileHeld(id, act) {
+      await using session = await openSessionOf(url)
+      await session.query(`BEGIN; SELECT FROM octoflow_requests WHERE id = ${id} FOR NO KEY UPDATE`)
+      await act()
+    },
     async reopen() {
       await storage.close()
       return openMore()
@@ -57,7 +62,12 @@ export async function openSchema(): Promise<TestStorage & { readonly url: string
 }
 
 /** Reads a schema with the user's own SQL. @returns rows of texts. */
-export function querySchema(url: string, sql: string): Promise<(string | null)[][]> {
+export async function querySchema(url: string, sql: string): Promise<(string | null)[][]> {
+  await using session = await openSessionOf(url)
+  return await session.query(sql)
+}
+
+function openSessionOf(url: string): Promise<Session> {
   const { searchParams } = new URL(url)
-  return query(url.replace(/\?.*$/, ''), sql, searchParams.get('schema')!)
+  return openSession(url.replace(/\?.*$/, ''), searchParams.get('schema')!)
 }

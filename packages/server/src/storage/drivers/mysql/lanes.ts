@@ -1,4 +1,4 @@
-import type { Instant } from '../../../lib/time.ts'
+import { type Duration, type Instant, MILLISECOND } from '../../../lib/time.ts'
 import type { Places } from '../../sql/rate-usage.ts'
 import { Stage } from '../../sql/stages.ts'
 import { RateUsage } from './rate-usage.ts'
@@ -28,6 +28,9 @@ const SHIFTS_AT_ONCE = 500
 /** As the time to wake: long past, whatever becomes of the clock. */
 const AT_ONCE: Instant = 0
 
+/** After this time a lane is looked at again that has places for jobs which another transaction held. */
+const LOOK_AGAIN: Duration = 50 * MILLISECOND
+
 /**
  * Keeps the promise of the concurrency keys.
  *
@@ -41,8 +44,8 @@ const AT_ONCE: Instant = 0
  * from which key on lanes have yet to be looked at, a lane whose `wake_at` has come has yet to be balanced to its end, and
  * each claim does a portion of both.
  *
- * A balance never waits for a job. One that another transaction holds is left as it is: that transaction is a claim, which
- * is about to start the job if there is room, or a verb that will balance this lane itself when it gets it.
+ * A balance never waits for a job. One that another transaction holds is left as it is: a ready one is about to be started if
+ * there is room; and where a held one keeps its key's place empty, the lane is looked at again soon.
  */
 export class Lanes {
   readonly rates: RateUsage
@@ -181,8 +184,7 @@ export class Lanes {
     const tasks = await Promise.all(unsettled.map(([lane, places]) => this.#look(lane, places, share)))
     await this.#shift(tasks, Stage.ready, Stage.held, surplusOf)
     await this.#shift(tasks, Stage.held, Stage.ready, deservingOf)
-    for (const { lane, places, unfinished } of tasks)
-      this.#settle(lane, unfinished ? AT_ONCE : lane.held > 0 ? places.nextAt : null)
+    for (const task of tasks) this.#settle(task.lane, nextLook(task, now))
   }
 
   /** @returns whether there was anything to save. */
@@ -289,6 +291,13 @@ function deservingOf(task: Task): number[] {
     .slice(0, most)
     .slice(0, count)
     .map(([id]) => id)
+}
+
+/** When a lane is to be looked at again after all that could be moved was. */
+function nextLook({ lane, places, unfinished }: Task, now: Instant): Instant | null {
+  if (unfinished) return AT_ONCE
+  if (lane.held === 0) return null
+  return lane.ready < places.free ? now + LOOK_AGAIN : places.nextAt
 }
 
 const precedes = (a: PlaceRecord, b: PlaceRecord): boolean => a[1] < b[1] || (a[1] === b[1] && a[0] < b[0])

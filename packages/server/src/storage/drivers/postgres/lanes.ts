@@ -1,4 +1,4 @@
-import type { Instant } from '../../../lib/time.ts'
+import { type Duration, type Instant, MILLISECOND } from '../../../lib/time.ts'
 import type { Places } from '../../sql/rate-usage.ts'
 import { Stage } from '../../sql/stages.ts'
 import { RateUsage } from './rate-usage.ts'
@@ -19,6 +19,9 @@ export interface Lane {
 
 const BALANCE_AT_ONCE = 1_000
 
+/** After this time a lane is looked at again that has places for jobs which another transaction held. */
+const LOOK_AGAIN: Duration = 50 * MILLISECOND
+
 /**
  * Keeps the promise of the concurrency keys.
  *
@@ -28,8 +31,8 @@ const BALANCE_AT_ONCE = 1_000
  * once, when the jobs have been written. Claims check the limit once more, so that it holds even over a balance that is out
  * of date.
  *
- * A balance never waits for a job. One that another transaction holds is left as it is: that transaction is a claim, which
- * is about to start the job if there is room, or a verb that will balance this lane itself when it gets it.
+ * A balance never waits for a job. One that another transaction holds is left as it is: a ready one is about to be started if
+ * there is room; and where a held one keeps its key's place empty, the lane is looked at again soon.
  */
 export class Lanes {
   readonly rates: RateUsage
@@ -161,8 +164,9 @@ export class Lanes {
     await this.#demote(places, waiting)
     const promoted = await this.#promote(places, waiting)
     for (const [lane, { free, nextAt }] of places) {
-      this.#sleep(lane, lane.held > 0 ? nextAt : null)
-      if (lane.held > 0 && lane.ready < free && promoted.has(lane)) this.#touched.add(lane)
+      const short = lane.held > 0 && lane.ready < free
+      if (short && promoted.has(lane)) this.#touched.add(lane)
+      this.#sleep(lane, short ? now + LOOK_AGAIN : lane.held > 0 ? nextAt : null)
     }
     await this.balance(now)
   }

@@ -38,7 +38,7 @@ export class Transaction implements Queryable {
     this.lanes = new Lanes(this)
     this.jobs = new JobRows(this)
     this.logEvents = new LogEventRows(this)
-    this.#keep(connection.command('BEGIN'))
+    this.#command('BEGIN')
   }
 
   /** Whether it may have been committed, for all that is known. */
@@ -52,12 +52,14 @@ export class Transaction implements Queryable {
   }
 
   rows<Row extends readonly unknown[]>(sql: string, ...values: readonly Value[]): Promise<Row[]> {
-    return this.#connection.rows<Row>(sql, ...values)
+    const rows = this.#connection.rows<Row>(sql, ...values)
+    this.#noteFailure(rows)
+    return rows
   }
 
   /** Sends a statement without waiting for it: it travels with those after it. What goes wrong ends the transaction. */
   send(sql: string, ...values: readonly Value[]): void {
-    this.#keep(this.#connection.rows(sql, ...values))
+    this.#sent.push(this.rows(sql, ...values))
   }
 
   change(queueId: number): QueueChange {
@@ -141,8 +143,7 @@ export class Transaction implements Queryable {
     this.#writeSums()
     const limits = this.#readLimits()
     this.#committing = true
-    const committed = this.#connection.command('COMMIT')
-    this.#keep(committed)
+    const committed = this.#command('COMMIT')
     await Promise.allSettled(this.#sent)
     if (this.#failure !== null) throw this.#failure
     if ((await committed) !== 'COMMIT') throw new Error('the transaction was rolled back')
@@ -176,11 +177,18 @@ export class Transaction implements Queryable {
     return this.#names.nameOf(id) ?? this.#newNames.find((row) => row[0] === id)?.[1]
   }
 
-  #keep(sent: Promise<unknown>): void {
-    sent.catch((error) => {
+  #command(sql: string): Promise<string> {
+    const done = this.#connection.command(sql)
+    this.#noteFailure(done)
+    this.#sent.push(done)
+    return done
+  }
+
+  /** In the order of the statements: whoever waits for them may hear of a later one first. */
+  #noteFailure(answered: Promise<unknown>): void {
+    answered.catch((error) => {
       this.#failure ??= error
     })
-    this.#sent.push(sent)
   }
 
   #writeSums(): void {
@@ -208,7 +216,7 @@ export class Transaction implements Queryable {
       .map(({ id }) => id)
     if (unread.length === 0) return Promise.resolve([])
     const records = this.rows<QueueRecord>(SELECT_QUEUES, array(unread))
-    this.#keep(records)
+    this.#sent.push(records)
     return records
   }
 }

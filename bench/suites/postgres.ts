@@ -60,6 +60,7 @@ export async function postgres({ runs, scale }: BenchOptions): Promise<Report> {
   const p50 = results.latency.map((waits) => percentile(waits, 0.5))
   const p99 = figuresOf(results.latency.map((waits) => percentile(waits, 0.99)))
   const submit = figuresOf(rates(results.ours, 'submit'))
+  const theirP99 = figuresOf(results.graphileLatency.map((waits) => (waits.length === 0 ? 0 : percentile(waits, 0.99))))
   return {
     suite: 'postgres',
     title: 'PostgreSQL',
@@ -109,6 +110,8 @@ export async function postgres({ runs, scale }: BenchOptions): Promise<Report> {
             `| ${NAMES[name]} | ${(['submit', 'drain', 'endToEnd'] as const).map((what) => showRate(figuresOf(rates(results[name], what)), 'jobs/s')).join(' | ')} |`,
         ),
       ].join('\n'),
+      ...(library === null ? [] : [`graphile-worker, from submitted to begun, 99th percentile: ${showMs(theirP99)}.`]),
+      'Where the time goes is told in [ADR 8](../docs/adr/0008-postgresql-locks-and-batches.md#where-the-time-goes), and why claims and reports are synced, 2/24 syncs a job at least, in [ADR 14](../docs/adr/0014-claims-are-synced.md).',
     ],
   }
 }

@@ -10,8 +10,6 @@ export class QueueChange {
   placesFreed = 0
   /** Whether the time at which the next job may start was set, and so may be nearer than claimants were told. */
   nextTimeMoved = false
-  /** Whether the queue's concurrency is limited, where that was seen beside something else. */
-  limited: boolean | null = null
   /** The roll-up that was added to last. */
   stats: StatsRow | null = null
 

@@ -46,9 +46,15 @@ export abstract class SharedRateUsage {
     }
   }
 
-  async readQueue(queueId: number, now: Instant): Promise<void> {
-    const limit = this.#transaction.settingsOf(queueId).rateLimit
+  /** Reads what was counted for a queue. @param limit its limit, as it was last known where its settings are still on their way. */
+  async readQueue(queueId: number, now: Instant, limit?: RateLimit | null): Promise<void> {
+    if (limit === undefined) limit = this.#transaction.settingsOf(queueId).rateLimit
     if (limit !== null) await this.#read(queueId, [OF_QUEUE], limit, now)
+  }
+
+  /** Has a queue read again, since its limit turned out to be another. */
+  forgetQueue(queueId: number): void {
+    this.#slices.delete(`${queueId}:${OF_QUEUE}`)
   }
 
   /** When the queue's own limit lets jobs start, and how many. */

@@ -1,4 +1,6 @@
+import { lockingLanes } from './lanes.ts'
 import { QUEUE_COLUMNS } from './queue-rows.ts'
+import { addingSums, minuteOf } from './sums.ts'
 
 // In the queries on pending jobs `stage` is a literal: a plan made for any value would not know which partial index serves.
 
@@ -8,7 +10,8 @@ const STATE = `SELECT
     ${QUEUE_COLUMNS}
   FROM octoflow_queues q WHERE q.id = $6`
 
-// $1 now, $2 firsts, $3 workers, $4 untils, $5 grace: the parameters of all statements that start jobs.
+// $1 now, $2 firsts, $3 workers, $4 untils, $5 grace, $6 queue, $7 limit, $8 characters, $9 whatever is due, $10 whatever the limits,
+// $11 whether jobs with concurrency keys may be among them, or nothing is started where one is, $12 the slot of counts.
 const starting = (
   taker: string,
   n: string,
@@ -44,10 +47,19 @@ const STARTED = `SELECT array_agg(n), array_agg(id), array_agg(attempt), array_a
     LEFT JOIN LATERAL (SELECT body FROM octoflow_payloads WHERE job_id = s.id AND s.revised OFFSET 0) AS p ON true
   ) AS job`
 
-const KEYED = `SELECT array_agg(n), array_agg(id), array_agg(run_at), json_agg(concurrency_key) FROM picked WHERE concurrency_key IS NOT NULL`
+const LANES = lockingLanes({
+  queue: '$6',
+  keys: 'SELECT DISTINCT concurrency_key FROM started WHERE concurrency_key IS NOT NULL',
+})
 
-// $6 queue, $7 limit, $8 characters, $9 whatever is due, $10 whatever the limits. The claim is part of the statement that looks
-// whether it may be made, so that a change of the settings comes either before or after it.
+const SUMS = addingSums(
+  '$12',
+  `SELECT $6::integer AS queue_id, ${minuteOf('$1::bigint')} AS minute, count(*) AS jobs,
+      sum(greatest(0, $1::bigint - run_at)::double precision) AS waited FROM started HAVING count(*) > 0`,
+  { moved: ['ready', 'running'], took: { started: 'jobs', waited: 'waited' } },
+)
+
+// The claim is part of the statement that looks whether it may be made, so that a change of the settings comes either before or after it.
 const LOCKED = `SELECT ctid, id, priority, run_at, concurrency_key, size FROM octoflow_requests
      WHERE queue_id = $6 AND stage = 0 ORDER BY priority, id
      LIMIT (SELECT CASE WHEN NOT q.paused
@@ -57,35 +69,28 @@ const LOCKED = `SELECT ctid, id, priority, run_at, concurrency_key, size FROM oc
          THEN $7::bigint ELSE 0 END FROM octoflow_queues q WHERE q.id = $6)
      FOR NO KEY UPDATE SKIP LOCKED`
 
+const SEEN = `SELECT coalesce(sum(size), 0) >= $8::bigint AS too_heavy, coalesce(bool_or(concurrency_key IS NOT NULL), false) AS keyed
+      FROM locked`
+
 // A row that is locked stays where it is: finding it by its place spares a descent of the index.
-export const PICK = `WITH locked AS MATERIALIZED (${LOCKED}), ranked AS (
+export const PICK = `WITH locked AS MATERIALIZED (${LOCKED}), seen AS MATERIALIZED (
+    ${SEEN}
+  ), ranked AS (
     SELECT *, row_number() OVER w AS n, sum(size) OVER (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
       FROM locked WINDOW w AS (ORDER BY priority, id)
   ), picked AS MATERIALIZED (
     SELECT * FROM ranked WHERE before IS NULL OR before < $8::bigint
   ), started AS (
-    ${startingOfMany('r.ctid = picked.ctid AND picked.concurrency_key IS NULL')}
-  )
-  SELECT started.*, keyed.*, (SELECT count(*) FROM picked) < (SELECT count(*) FROM locked), state.*
-    FROM (${STARTED}) AS started, (${KEYED}) AS keyed, (${STATE}) AS state`
+    ${startingOfMany('r.ctid = picked.ctid AND ($11::boolean OR NOT (SELECT keyed FROM seen))')}
+  ), ${SUMS}
+  SELECT started.*, (${LANES}), (SELECT keyed FROM seen), (SELECT count(*) FROM picked) < (SELECT count(*) FROM locked), state.*
+    FROM (${STARTED}) AS started, (${STATE}) AS state`
 
 // For one caller it does not matter whose is which. Where the payloads may be too large together it takes nothing.
-export const PICK_FOR_ONE = `WITH locked AS MATERIALIZED (${LOCKED}), weighed AS MATERIALIZED (
-    SELECT coalesce(sum(size), 0) >= $8::bigint AS too_heavy FROM locked
-  ), picked AS NOT MATERIALIZED (
-    SELECT *, 1 AS n FROM locked WHERE NOT (SELECT too_heavy FROM weighed)
+export const PICK_FOR_ONE = `WITH locked AS MATERIALIZED (${LOCKED}), seen AS MATERIALIZED (
+    ${SEEN}
   ), started AS (
-    ${startingOfOne('r.ctid = ANY (ARRAY(SELECT ctid FROM picked WHERE concurrency_key IS NULL))')}
-  )
-  SELECT started.*, keyed.*, (SELECT too_heavy FROM weighed), state.*
-    FROM (${STARTED}) AS started, (${KEYED}) AS keyed, (${STATE}) AS state`
-
-export const START = `WITH picked AS MATERIALIZED (SELECT * FROM unnest($6::bigint[], $7::bigint[]) AS p (id, n)), started AS (
-    ${startingOfMany('r.id = picked.id')}
-  )
-  ${STARTED}`
-
-export const START_FOR_ONE = `WITH started AS (
-    ${startingOfOne('r.id = ANY ($6::bigint[]) AND $7::bigint[] IS NOT NULL')}
-  )
-  ${STARTED}`
+    ${startingOfOne('r.ctid = ANY (ARRAY(SELECT ctid FROM locked WHERE (SELECT NOT too_heavy AND ($11::boolean OR NOT keyed) FROM seen)))')}
+  ), ${SUMS}
+  SELECT started.*, (${LANES}), seen.keyed, seen.too_heavy, state.*
+    FROM (${STARTED}) AS started, seen, (${STATE}) AS state`

@@ -4,6 +4,7 @@ import { type QueueSettings, retryPolicy } from '../../../model/queue.ts'
 import type { ClaimedJob } from '../../contract/leases.ts'
 import { type Meta, parseMeta } from '../../sql/meta.ts'
 import { parseOptions } from '../../sql/options.ts'
+import { type LaneRecord, parseLanes } from './lanes.ts'
 import type { QueueRecord } from './queue-rows.ts'
 import { numbers, numbersOrNull, texts } from './values.ts'
 
@@ -28,26 +29,10 @@ export type StartedRecord = readonly [
   payloads: string,
 ]
 
-/** The jobs started, the jobs locked whose keys are still to be asked, and whether there are too many characters for them all. */
-export type PickedRecord = readonly [
-  ...StartedRecord,
-  keyedNs: string | null,
-  keyedIds: string,
-  keyedRunAts: string,
-  keyedKeys: string,
-  cut: boolean,
-  ...QueueState,
-]
+/** The jobs started, the lanes locked for them, whether jobs with keys were seen, and too many characters for all. */
+export type PickedRecord = readonly [...StartedRecord, lanes: string | null, keyed: boolean, cut: boolean, ...QueueState]
 
 const STARTED_COLUMNS = 14
-
-/** A locked job whose key is still to be asked. */
-export interface Keyed {
-  readonly n: number
-  readonly id: number
-  readonly runAt: Instant
-  readonly key: string
-}
 
 export interface Started {
   /** Its place among all that are claimed together. */
@@ -55,41 +40,32 @@ export interface Started {
   readonly job: ClaimedJob
 }
 
-/** What a claim has locked, and partly started. */
+/** What a claim has locked and started. */
 export class Picked {
+  /** Whether jobs with concurrency keys are among those that it locked. */
+  readonly keyed: boolean
   readonly cut: boolean
-  readonly count: number
   readonly #record: PickedRecord
 
   constructor(record: PickedRecord) {
     this.#record = record
-    this.cut = record[STARTED_COLUMNS + 4] as boolean
-    this.count = [record[0], record[STARTED_COLUMNS]].reduce(
-      (sum, ns) => sum + (ns == null ? 0 : numbers(ns as string).length),
-      0,
-    )
+    this.keyed = record[STARTED_COLUMNS + 1] as boolean
+    this.cut = record[STARTED_COLUMNS + 2] as boolean
   }
 
   get state(): QueueState {
-    return this.#record.slice(STARTED_COLUMNS + 5) as unknown as QueueState
+    return this.#record.slice(STARTED_COLUMNS + 3) as unknown as QueueState
   }
 
   started(settings: QueueSettings): readonly Started[] {
-    return toStarted(this.#record as unknown as StartedRecord, settings)
+    if (this.#record[0] === null) return []
+    const columns = new Columns(this.#record as unknown as StartedRecord, settings)
+    return numbers(this.#record[0]).map((n, index) => ({ n, job: new Claimed(columns, index) }))
   }
 
-  keyed(): readonly Keyed[] {
-    const [ns, ids, runAts, keys] = this.#record.slice(STARTED_COLUMNS) as [string | null, string, string, string]
-    if (ns === null) return []
-    const [idsOf, runAtsOf, keysOf] = [numbers(ids), numbers(runAts), texts(keys)]
-    return numbers(ns).map((n, index) => ({ n, id: idsOf[index]!, runAt: runAtsOf[index]!, key: keysOf[index]! }))
+  get lanes(): readonly LaneRecord[] {
+    return parseLanes(this.#record[STARTED_COLUMNS] as string | null)
   }
-}
-
-export function toStarted(record: StartedRecord, settings: QueueSettings): readonly Started[] {
-  if (record[0] === null) return []
-  const columns = new Columns(record, settings)
-  return numbers(record[0]).map((n, index) => ({ n, job: new Claimed(columns, index) }))
 }
 
 const some = (text: string | null): readonly (number | null)[] | null => (text === null ? null : numbersOrNull(text))

@@ -1,11 +1,13 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Duration, Instant } from '../../../lib/time.ts'
 import type { QueueSettings } from '../../../model/queue.ts'
 import { deadlineOf } from '../../../model/settle.ts'
 import type { Claim, ClaimedJob } from '../../contract/leases.ts'
 import { CHARACTERS_AT_ONCE } from '../../contract/page.ts'
+import type { QueueNames } from '../../sql/queue-names.ts'
 import { Stage } from '../../sql/stages.ts'
-import { PICK, PICK_FOR_ONE, START, START_FOR_ONE } from './claim-statements.ts'
-import { type Keyed, Picked, type PickedRecord, type Started, type StartedRecord, toStarted } from './claimed.ts'
+import { PICK, PICK_FOR_ONE } from './claim-statements.ts'
+import { Picked, type PickedRecord, type Started } from './claimed.ts'
 import type { Lane } from './lanes.ts'
 import { QUEUE_COLUMNS, type QueueRecord } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
@@ -25,30 +27,88 @@ export interface ClaimCall {
 interface Round {
   readonly jobs: readonly Started[]
   readonly nextAt: Instant | null
-  /** Whether jobs had to be passed over, so that there may be others behind them. */
-  readonly passedOver: boolean
+  /** Whether there may be more to be had by another round. */
+  readonly more: boolean
   /** Whether there was more than one answer can carry. */
   readonly cut: boolean
 }
 
-const NOTHING: Round = { jobs: [], nextAt: null, passedOver: false, cut: false }
+const NOTHING: Round = { jobs: [], nextAt: null, more: false, cut: false }
+const AGAIN: Round = { ...NOTHING, more: true }
 
-/** Claims for several callers at once; who comes first gets the better jobs. */
-export async function claim(writer: Writer, queue: string, calls: readonly ClaimCall[]): Promise<readonly Claim[]> {
-  const takers = new Takers(calls)
-  let round = await writer.transact((transaction) => take(transaction, queue, takers, 'unless due'))
-  if (round === 'due') {
-    // By a transaction of its own: this one locks lanes, and jobs are locked before lanes are.
-    await writer.transact((transaction) => promote(transaction, queue, takers.now))
-    round = await writer.transact((transaction) => take(transaction, queue, takers, 'whatever is due'))
-  }
-  while (round !== 'due') {
-    takers.give(round)
-    if (takers.wanted === 0 || !(round.passedOver || round.cut)) return takers.claims(round.nextAt)
-    round = await writer.transact((transaction) => take(transaction, queue, takers, 'whatever is due'))
-  }
-  throw new Error('what is due was made ready already')
+/** What the last claim of a queue found, by which the next one is begun. Nothing relies on it. */
+interface Found {
+  readonly settings: QueueSettings
+  /** Whether it met jobs with concurrency keys. */
+  readonly keyed: boolean
+  /** Whether payloads were too many characters for one answer. */
+  readonly heavy: boolean
 }
+
+type When = 'unless due' | 'whatever is due'
+
+/** Hands out jobs. */
+export class Claims {
+  readonly #writer: Writer
+  readonly #names: QueueNames
+  readonly #found = new Map<string, Found>()
+
+  constructor(writer: Writer, names: QueueNames) {
+    this.#writer = writer
+    this.#names = names
+  }
+
+  /** Claims for several callers at once; who comes first gets the better jobs. */
+  async claim(queue: string, calls: readonly ClaimCall[]): Promise<readonly Claim[]> {
+    const takers = new Takers(calls)
+    for (let when: When = 'unless due'; ; when = 'whatever is due') {
+      const round = await this.#round(queue, takers, when)
+      // By a transaction of its own: a claim locks lanes, and jobs are locked before lanes are.
+      if (round === 'due') await this.#writer.transact((transaction) => promote(transaction, queue, takers.now))
+      else {
+        takers.give(round)
+        if (takers.wanted === 0 || !(round.more || round.cut)) return takers.claims(round.nextAt)
+      }
+    }
+  }
+
+  async #round(queue: string, takers: Takers, when: When): Promise<Round | 'due'> {
+    const found = this.#found.get(queue)
+    const alone = this.#names.idOf(queue) !== undefined && found !== undefined && !found.keyed && !isLimited(found.settings)
+    const learn = (now: Found): void => {
+      this.#found.set(queue, now)
+    }
+    try {
+      // Who is not told what a claim gave is as badly off as if it had not been made, and claims again.
+      const options = { alone, repeatable: alone }
+      return await this.#writer.transact(
+        (transaction) => take(transaction, queue, takers, { when, alone, found, learn }),
+        options,
+      )
+    } catch (error) {
+      if (!(error instanceof Crowded)) throw error
+      await this.#writer.transact((transaction) => error.balance(transaction, takers.now))
+      return AGAIN
+    }
+  }
+}
+
+/** More jobs of some keys were ready than may start. The claim comes to nothing, and their lanes are balanced. */
+class Crowded extends Error {
+  readonly #lanes: readonly Lane[]
+
+  constructor(lanes: readonly Lane[]) {
+    super('more jobs were ready than may start')
+    this.#lanes = lanes
+  }
+
+  balance({ lanes }: Transaction, now: Instant): Promise<void> {
+    for (const { queueId, key } of this.#lanes) lanes.touch(queueId, key)
+    return lanes.balance(now)
+  }
+}
+
+const isLimited = ({ concurrency, rateLimit }: QueueSettings): boolean => concurrency !== null || rateLimit !== null
 
 /** Those who claim together, and what each has got so far. */
 class Takers {
@@ -112,45 +172,42 @@ class Takers {
   }
 }
 
+interface Way {
+  readonly when: When
+  /** Whether all is to be done by one statement, which starts no keyed jobs. */
+  readonly alone: boolean
+  readonly found: Found | undefined
+  readonly learn: (found: Found) => void
+}
+
 /** Takes what is ready, or says that something is due that must be made ready before. */
-async function take(
-  transaction: Transaction,
-  name: string,
-  takers: Takers,
-  when: 'unless due' | 'whatever is due',
-): Promise<Round | 'due'> {
-  const { now } = takers
+async function take(transaction: Transaction, name: string, takers: Takers, way: Way): Promise<Round | 'due'> {
+  const { now, wanted } = takers
+  const { alone, found } = way
   const queueId = (await transaction.findQueues([name])).get(name)
   if (queueId === undefined) return NOTHING
-  const skipDue = when === 'whatever is due'
-  let picked = await pick(transaction, queueId, takers, takers.wanted, { skipDue, skipLimits: false })
+  const skipDue = way.when === 'whatever is due'
+  const skipLimits = found !== undefined && isLimited(found.settings)
+  const room = skipLimits ? await lockRoom(transaction, queueId, wanted, found.settings, now) : wanted
+  const picked = await pick(transaction, queueId, takers, room, { skipDue, skipLimits, alone, heavy: found?.heavy === true })
   const [nextDue, nextWake, ...record] = picked.state
-  let settings = transaction.learn(record)
-  if (picked.count === 0) {
+  const settings = transaction.learn(record)
+  const jobs = picked.started(settings)
+  const none = jobs.length === 0 && !picked.keyed && !picked.cut
+  way.learn({ settings, keyed: picked.keyed || (none && found?.keyed === true), heavy: picked.cut })
+  if (alone && picked.keyed) return AGAIN
+  if (none) {
     if (settings.paused) return NOTHING
     if (!skipDue && isDue(nextDue, now, nextWake)) return 'due'
-    if (settings.concurrency !== null || settings.rateLimit !== null) {
-      settings = await lockQueue(transaction, queueId)
-      const room = await roomOf(transaction, queueId, takers.wanted, now)
-      if (settings.paused) return NOTHING
-      if (room > 0) picked = await pick(transaction, queueId, takers, room, { skipDue: true, skipLimits: true })
-    }
+    if (!skipLimits && isLimited(settings)) return AGAIN
   }
-
-  const plain = picked.started(settings)
-  noteStarts(
-    transaction,
-    queueId,
-    null,
-    plain.map(({ job }) => job.runAt),
-    now,
-  )
-  const jobs = [...plain, ...(await startKeyed(transaction, queueId, picked.keyed(), takers, settings))]
+  await countStarts(transaction, queueId, picked, jobs, now)
   // Jobs beyond what one answer can carry were locked all the same, and passed by by others.
   if (picked.cut) transaction.change(queueId).becameReady++
-  const wake = jobs.length > plain.length || picked.count > plain.length ? 'changed' : nextWake
-  const nextAt = jobs.length < takers.wanted ? await nextTry(transaction, queueId, nextDue, wake, now) : null
-  return { jobs, nextAt, passedOver: jobs.length < picked.count, cut: picked.cut }
+  const wake = picked.keyed && settings.keyRateLimit !== null ? 'changed' : nextWake
+  const nextAt =
+    jobs.length < wanted && !alone ? await nextTry(transaction, queueId, nextDue, wake, now) : earliest(nextDue, nextWake)
+  return { jobs, nextAt, more: false, cut: picked.cut }
 }
 
 const isDue = (nextDue: Instant | null, now: Instant, nextWake: Instant | null): boolean =>
@@ -172,99 +229,71 @@ export async function lockQueue(transaction: Transaction, queueId: number): Prom
   return transaction.learn(record)
 }
 
-/** How many jobs may start, in a queue that is locked. */
-async function roomOf(transaction: Transaction, queueId: number, wanted: number, now: Instant): Promise<number> {
-  const [running] = await Promise.all([runningIn(transaction, queueId), transaction.lanes.rates.readQueue(queueId, now)])
-  const { concurrency } = transaction.settingsOf(queueId)
+/** Locks a queue whose limits count. @returns how many of its jobs may start. */
+async function lockRoom(
+  transaction: Transaction,
+  queueId: number,
+  wanted: number,
+  expected: QueueSettings,
+  now: Instant,
+): Promise<number> {
+  const { rates } = transaction.lanes
+  // All at once; what is found later than the lock is what holds.
+  const [{ concurrency, rateLimit }, running] = await Promise.all([
+    lockQueue(transaction, queueId),
+    runningIn(transaction, queueId),
+    rates.readQueue(queueId, now, expected.rateLimit),
+  ])
+  if (!isDeepStrictEqual(rateLimit, expected.rateLimit)) {
+    rates.forgetQueue(queueId)
+    await rates.readQueue(queueId, now)
+  }
   const places = concurrency === null ? wanted : Math.min(wanted, concurrency - running)
-  return Math.min(places, transaction.lanes.rates.ofQueue(queueId, now).free)
+  return Math.max(0, Math.min(places, rates.ofQueue(queueId, now).free))
 }
 
 export async function runningIn(transaction: Transaction, queueId: number): Promise<number> {
   return (await transaction.rows<[number]>(SUM_RUNNING, queueId))[0]![0]
 }
 
-/** Locks ready jobs, and starts those without a concurrency key. */
+/** Locks ready jobs, and starts them. */
 async function pick(
   transaction: Transaction,
   queueId: number,
   takers: Takers,
   limit: number,
-  { skipDue, skipLimits }: { readonly skipDue: boolean; readonly skipLimits: boolean },
+  how: { readonly skipDue: boolean; readonly skipLimits: boolean; readonly alone: boolean; readonly heavy: boolean },
 ): Promise<Picked> {
-  const values = [takers.now, ...takers.parameters(), GRACE, queueId, limit, CHARACTERS_AT_ONCE, skipDue, skipLimits] as const
-  if (takers.single) {
-    const [row] = await transaction.rows<PickedRecord>(PICK_FOR_ONE, ...values)
-    const picked = new Picked(row!)
-    if (!picked.cut) return picked
-  }
-  const [row] = await transaction.rows<PickedRecord>(PICK, ...values)
+  const { slot } = transaction
+  const parameters = [takers.now, ...takers.parameters(), GRACE, queueId, limit, CHARACTERS_AT_ONCE] as const
+  const values = [...parameters, how.skipDue, how.skipLimits, !how.alone, slot] as const
+  const [row] = await transaction.rows<PickedRecord>(takers.single && !how.heavy ? PICK_FOR_ONE : PICK, ...values)
   return new Picked(row!)
 }
 
-/** Starts locked jobs whose concurrency key has room, and holds back the others. */
-async function startKeyed(
+/** Notes the jobs that a claim started, and sees that no key has more of them than it may. */
+async function countStarts(
   transaction: Transaction,
   queueId: number,
-  keyed: readonly Keyed[],
-  takers: Takers,
-  settings: QueueSettings,
-): Promise<readonly Started[]> {
-  if (keyed.length === 0) return []
-  const { lanes } = transaction
-  const { now } = takers
-  const shares = new Map<Lane, { left: number; readonly starting: Keyed[] }>()
-  const laneOf = keyed.map(({ key }) => lanes.get(queueId, key))
-  const wanted = [...new Set(laneOf)]
-  await Promise.all([lanes.lock(), lanes.rates.read(wanted, now)])
-  for (const lane of wanted) shares.set(lane, { left: lanes.placesIn(lane, now), starting: [] })
-  const held: number[] = []
-  for (const [index, job] of keyed.entries()) {
-    const share = shares.get(laneOf[index]!)!
-    if (share.left-- > 0) share.starting.push(job)
-    else {
-      transaction.move(queueId, job.key, Stage.ready, Stage.held)
-      held.push(job.id)
-    }
-  }
-  for (const [{ key }, { starting }] of shares)
-    noteStarts(
-      transaction,
-      queueId,
-      key,
-      starting.map(({ runAt }) => runAt),
-      now,
-    )
-  if (held.length > 0) transaction.send(HOLD, array(held))
-  else lanes.leave(wanted)
-  const starting = [...shares.values()].flatMap((share) => share.starting)
-  const [row] = await transaction.rows<StartedRecord>(
-    takers.single ? START_FOR_ONE : START,
-    now,
-    ...takers.parameters(),
-    GRACE,
-    array(starting.map(({ id }) => id)),
-    array(starting.map(({ n }) => n)),
-  )
-  await lanes.balance(now)
-  return toStarted(row!, settings)
-}
-
-/** Notes that jobs start, which could do so at certain times, `runAts`. */
-export function noteStarts(
-  transaction: Transaction,
-  queueId: number,
-  key: string | null,
-  runAts: readonly Instant[],
+  picked: Picked,
+  jobs: readonly Started[],
   now: Instant,
-  from: Stage = Stage.ready,
-): void {
-  if (runAts.length === 0) return
-  transaction.move(queueId, key, from, Stage.running, runAts.length)
-  transaction.lanes.rates.countStarts(queueId, key, now, runAts.length)
-  const stats = transaction.stats(queueId, now)
-  stats.started += runAts.length
-  for (const runAt of runAts) stats.waited += Math.max(0, now - runAt)
+): Promise<void> {
+  const { lanes } = transaction
+  const counts = new Map<string | null, number>()
+  if (!picked.keyed) counts.set(null, jobs.length)
+  else for (const { job } of jobs) counts.set(job.concurrencyKey, (counts.get(job.concurrencyKey) ?? 0) + 1)
+  for (const record of picked.lanes) lanes.learn(record)
+  const wanted = [...counts.keys()].flatMap((key) => (key === null ? [] : [lanes.get(queueId, key)]))
+  await Promise.all([lanes.lock(), lanes.rates.read(wanted, now)])
+  const crowded = wanted.filter((lane) => counts.get(lane.key)! > lanes.placesIn(lane, now))
+  if (crowded.length > 0) throw new Crowded(crowded)
+  for (const [key, count] of counts) {
+    if (key !== null) lanes.move(queueId, key, Stage.ready, Stage.running, count)
+    if (count > 0) lanes.rates.countStarts(queueId, key, now, count)
+  }
+  lanes.leave(wanted)
+  await lanes.balance(now)
 }
 
 async function nextTry(
@@ -281,14 +310,16 @@ async function nextTry(
   } else times.push(nextWake)
   const rateNextAt = transaction.lanes.rates.ofQueue(queueId, now).nextAt
   if (rateNextAt !== null && (await transaction.rows(SELECT_ANY_READY, queueId)).length > 0) times.push(rateNextAt)
+  return earliest(...times)
+}
+
+function earliest(...times: readonly (Instant | null)[]): Instant | null {
   const known = times.filter((time) => time !== null)
   return known.length === 0 ? null : Math.min(...known)
 }
 
 /** What `deadlineOf` adds to a time-out. */
 const GRACE: Duration = deadlineOf(0, 0)
-
-const HOLD = 'UPDATE octoflow_requests SET stage = 2 WHERE id = ANY ($1::bigint[])'
 
 const PROMOTE = `UPDATE octoflow_requests SET stage = CASE WHEN concurrency_key IS NULL THEN 0 ELSE 2 END
   WHERE id = ANY (ARRAY(SELECT id FROM octoflow_requests

@@ -3,7 +3,7 @@ import type { Places } from '../../sql/rate-usage.ts'
 import { Stage } from '../../sql/stages.ts'
 import { RateUsage } from './rate-usage.ts'
 import type { Transaction } from './transaction.ts'
-import { array, numbers, textArray } from './values.ts'
+import { array, decodeText, numbers, textArray } from './values.ts'
 
 /** A concurrency key in use. Until it is locked, the counts are what the transaction adds. */
 export interface Lane {
@@ -94,15 +94,19 @@ export class Lanes {
   }
 
   async #lock(lanes: readonly Lane[]): Promise<void> {
-    const rows = await this.#transaction.rows<LaneRecord>(LOCK, ...namesOf(lanes))
-    for (const [queueId, key, running, ready, held, wakeAt] of rows) {
-      const lane = this.get(queueId, key)
-      lane.running += running
-      lane.ready += ready
-      lane.held += held
-      lane.wakeAt = wakeAt
-      lane.locked = true
-    }
+    for (const record of await this.#transaction.rows<LaneRecord>(LOCK, ...namesOf(lanes))) this.learn(record)
+  }
+
+  /** Takes note of a lane that a statement locked. */
+  learn([queueId, key, running, ready, held, wakeAt]: LaneRecord): Lane {
+    const lane = this.get(queueId, key)
+    if (lane.locked) return lane
+    lane.running += running
+    lane.ready += ready
+    lane.held += held
+    lane.wakeAt = wakeAt
+    lane.locked = true
+    return lane
   }
 
   /** Reads lanes without locking them, to tell of them. */
@@ -305,7 +309,14 @@ const namesOf = (lanes: readonly Lane[]): readonly [queueIds: string, keys: stri
   textArray(lanes.map(({ key }) => key)),
 ]
 
-type LaneRecord = readonly [queueId: number, key: string, running: number, ready: number, held: number, wakeAt: Instant | null]
+export type LaneRecord = readonly [
+  queueId: number,
+  key: string,
+  running: number,
+  ready: number,
+  held: number,
+  wakeAt: Instant | null,
+]
 
 /** Columns of the jobs, each as an array. */
 type WaitingRecord = readonly [lanes: string, ids: string, stages: string, priorities: string]
@@ -317,6 +328,20 @@ const LOCK = `SELECT l.queue_id, l.key, l.running, l.ready, l.held, l.wake_at
   FROM unnest($1::integer[], $2::text[]) AS named (queue_id, key)
   JOIN octoflow_lanes l ON l.queue_id = named.queue_id AND l.key = named.key
   ORDER BY l.queue_id, l.key FOR NO KEY UPDATE OF l`
+
+/**
+ * A subquery that locks lanes once all jobs of its statement are locked, in order. They come as they are committed, not as the
+ * statement saw them at first. One scan: PostgreSQL prepares the whole statement anew for each that meets a changed row.
+ */
+export const lockingLanes = ({ queue, keys }: { readonly queue: string; readonly keys: string }): string =>
+  `SELECT json_agg(json_build_array(queue_id, key, running, ready, held, wake_at)) FROM (
+    SELECT * FROM octoflow_lanes WHERE queue_id = ${queue} AND key = ANY (ARRAY(${keys})) ORDER BY key FOR NO KEY UPDATE) AS lane`
+
+/** What that subquery gave. */
+export function parseLanes(json: string | null): readonly LaneRecord[] {
+  const lanes = json === null ? [] : (JSON.parse(json) as LaneRecord[])
+  return lanes.map(([queueId, key, ...counts]) => [queueId, decodeText(key), ...counts])
+}
 
 const PEEK = 'SELECT queue_id, key, running, ready, held, wake_at FROM octoflow_lanes WHERE queue_id = $1 AND key = $2'
 

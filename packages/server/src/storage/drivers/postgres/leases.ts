@@ -8,9 +8,9 @@ import { Coalescer, shareOut } from '../../sql/coalescer.ts'
 import type { JobRecord } from '../../sql/job-record.ts'
 import { timed } from '../../sql/settling.ts'
 import { Stage, stateOf } from '../../sql/stages.ts'
-import { type ClaimCall, claim, lockQueue, noteStarts, runningIn } from './claims.ts'
+import { type ClaimCall, Claims, lockQueue, runningIn } from './claims.ts'
 import type { Database } from './database.ts'
-import { settleJob, takeReports } from './reports.ts'
+import { Reports, settleJob } from './reports.ts'
 import type { Transaction } from './transaction.ts'
 import { array, textArray } from './values.ts'
 import type { Writer } from './writer.ts'
@@ -23,13 +23,17 @@ const TOGETHER = 500
 export class PostgresLeases implements LeaseStore {
   readonly #db: Database
   readonly #writer: Writer
-  readonly #claims = new Map<string, Coalescer<ClaimCall, Claim>>()
+  readonly #claims: Claims
+  readonly #claiming = new Map<string, Coalescer<ClaimCall, Claim>>()
+  readonly #taker: Reports
   readonly #reports: Coalescer<Params<'report'>, readonly ReportResult[]>
   readonly #heartbeats: Coalescer<Params<'heartbeat'>, readonly BeatResult[]>
 
   constructor(db: Database, writer: Writer) {
     this.#db = db
     this.#writer = writer
+    this.#claims = new Claims(writer, db.queueNames)
+    this.#taker = new Reports(writer)
     this.#reports = new Coalescer(
       (calls) => this.#report(calls),
       ({ reports }) => reports.length,
@@ -44,19 +48,19 @@ export class PostgresLeases implements LeaseStore {
 
   claim({ queue, ...call }: Params<'claim'>): Promise<Claim> {
     return this.#db.underWay(async () => {
-      let together = this.#claims.get(queue)
+      let together = this.#claiming.get(queue)
       if (together === undefined) {
         together = new Coalescer(
-          (calls) => claim(this.#writer, queue, calls),
+          (calls) => this.#claims.claim(queue, calls),
           ({ limit }) => limit,
           TOGETHER,
         )
-        this.#claims.set(queue, together)
+        this.#claiming.set(queue, together)
       }
       try {
         return await together.do(call)
       } finally {
-        if (together.idle) this.#claims.delete(queue)
+        if (together.idle) this.#claiming.delete(queue)
       }
     })
   }
@@ -116,9 +120,7 @@ export class PostgresLeases implements LeaseStore {
   async #report(calls: readonly Params<'report'>[]): Promise<readonly (readonly ReportResult[])[]> {
     const reports = calls.flatMap(({ now, reports: of }) => of.map((report) => timed(report, now)))
     if (reports.length === 0) return calls.map(() => [])
-    // A repeated report with a fence is served again without effect.
-    const repeatable = reports.every(({ fence }) => fence !== null)
-    const results = await this.#writer.transact((transaction) => takeReports(transaction, reports), { repeatable })
+    const results = await this.#taker.take(reports)
     return shareOut(
       calls.map(({ reports: of }) => of.length),
       results,
@@ -190,9 +192,9 @@ async function hasRoom(transaction: Transaction, { queueId, concurrencyKey }: Jo
 
 /** Leases a job that a client without tokens works on although it did not claim it. */
 function leaseTo(transaction: Transaction, job: JobRecord, worker: string, now: Instant, until: Instant): void {
-  const { stage, runAt, timeout } = job
+  const { timeout } = job
   const deadline = timeout === null ? null : deadlineOf(now, timeout)
-  noteStarts(transaction, job.queueId, job.concurrencyKey, [runAt], now, stage)
+  noteStart(transaction, job, now)
   Object.assign(job, { stage: Stage.running })
   transaction.jobs.change(job, {
     attempt: job.attempt + 1,
@@ -204,6 +206,14 @@ function leaseTo(transaction: Transaction, job: JobRecord, worker: string, now: 
     statusLabel: null,
     progress: null,
   })
+}
+
+function noteStart(transaction: Transaction, { queueId, concurrencyKey, stage, runAt }: JobRecord, now: Instant): void {
+  transaction.move(queueId, concurrencyKey, stage, Stage.running)
+  transaction.lanes.rates.countStarts(queueId, concurrencyKey, now)
+  const stats = transaction.stats(queueId, now)
+  stats.started++
+  stats.waited += Math.max(0, now - runAt)
 }
 
 const SELECT_LIMITED = `SELECT q.id, q.concurrency IS NOT NULL OR q.rate_limit IS NOT NULL

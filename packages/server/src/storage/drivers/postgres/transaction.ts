@@ -1,6 +1,6 @@
 import { type Instant, MINUTE } from '../../../lib/time.ts'
 import type { QueueSettings } from '../../../model/queue.ts'
-import { COUNT_COLUMNS, QueueChange, STATS_COLUMNS, StatsRow } from '../../sql/queue-change.ts'
+import { QueueChange, StatsRow } from '../../sql/queue-change.ts'
 import type { QueueNames } from '../../sql/queue-names.ts'
 import type { Stage } from '../../sql/stages.ts'
 import type { Connection, Queryable, Value } from './connection.ts'
@@ -9,6 +9,7 @@ import { Lanes } from './lanes.ts'
 import { LogEventRows } from './log-event-rows.ts'
 import { QUEUE_COLUMNS, type QueueRecord, settingsOf } from './queue-rows.ts'
 import type { Ready } from './signals.ts'
+import { ADD_SUMS, sumsOf } from './sums.ts'
 import { array, textArray } from './values.ts'
 
 /**
@@ -19,6 +20,8 @@ import { array, textArray } from './values.ts'
  * by id; then lanes, by queue and key. Whoever holds lanes takes further jobs only where nobody else holds them.
  */
 export class Transaction implements Queryable {
+  /** Whether it is one statement, which PostgreSQL commits by itself. */
+  readonly alone: boolean
   readonly lanes: Lanes
   readonly jobs: JobRows
   readonly logEvents: LogEventRows
@@ -32,13 +35,19 @@ export class Transaction implements Queryable {
   #committing = false
   #failure: unknown = null
 
-  constructor(connection: Connection, names: QueueNames) {
+  constructor(connection: Connection, names: QueueNames, { alone = false } = {}) {
     this.#connection = connection
     this.#names = names
+    this.alone = alone
     this.lanes = new Lanes(this)
     this.jobs = new JobRows(this)
     this.logEvents = new LogEventRows(this)
-    this.#command('BEGIN')
+    if (!alone) this.#command('BEGIN')
+  }
+
+  /** The rows of counts and roll-ups that it adds to. */
+  get slot(): number {
+    return this.#connection.slot
   }
 
   /** Whether it may have been committed, for all that is known. */
@@ -52,6 +61,7 @@ export class Transaction implements Queryable {
   }
 
   rows<Row extends readonly unknown[]>(sql: string, ...values: readonly Value[]): Promise<Row[]> {
+    if (this.alone) this.#beginAlone()
     const rows = this.#connection.rows<Row>(sql, ...values)
     this.#noteFailure(rows)
     return rows
@@ -139,19 +149,16 @@ export class Transaction implements Queryable {
   async commit(): Promise<void> {
     this.jobs.save()
     this.lanes.save()
-    this.logEvents.save(this.#connection.slot)
+    this.logEvents.save(this.slot)
     this.#writeSums()
     const limits = this.#readLimits()
-    this.#committing = true
-    const committed = this.#command('COMMIT')
-    await Promise.allSettled(this.#sent)
-    if (this.#failure !== null) throw this.#failure
-    if ((await committed) !== 'COMMIT') throw new Error('the transaction was rolled back')
+    if (!this.alone) await this.#sendCommit()
     for (const record of await limits) this.learn(record)
     for (const [id, name] of this.#newNames) this.#names.remember(id, name)
   }
 
   async rollback(): Promise<void> {
+    if (this.alone) return
     await this.#connection.command('ROLLBACK')
     await Promise.allSettled(this.#sent)
   }
@@ -159,9 +166,23 @@ export class Transaction implements Queryable {
   /** Queues that are worth claiming from again, and by how many callers. */
   ready(): Ready[] {
     return [...this.#changes.values()].flatMap((change) => {
-      const count = change.worthClaims(change.limited ?? this.#settings.get(change.id)?.concurrency != null)
+      const count = change.worthClaims(this.#settings.get(change.id)?.concurrency != null)
       return count > 0 ? [{ queue: this.#nameOf(change.id)!, count }] : []
     })
+  }
+
+  async #sendCommit(): Promise<void> {
+    this.#committing = true
+    const committed = this.#command('COMMIT')
+    await Promise.allSettled(this.#sent)
+    if (this.#failure !== null) throw this.#failure
+    if ((await committed) !== 'COMMIT') throw new Error('the transaction was rolled back')
+  }
+
+  /** From here on it may have been committed. */
+  #beginAlone(): void {
+    if (this.#committing) throw new Error('a statement alone was followed by another')
+    this.#committing = true
   }
 
   #known(names: readonly string[]): Map<string, number> {
@@ -195,23 +216,15 @@ export class Transaction implements Queryable {
     const changed = [...this.#changes.values()].filter(({ countsChanged }) => countsChanged)
     const sums = this.#sums
     if (changed.length === 0 && sums.length === 0) return
-    this.send(
-      ADD_SUMS,
-      this.#connection.slot,
-      array(changed.map(({ id }) => id)),
-      ...COUNT_COLUMNS.map((_, stage) => array(changed.map(({ counts }) => counts[stage]!))),
-      array(sums.map(({ queueId }) => queueId)),
-      array(sums.map(({ minute }) => minute)),
-      ...STATS_COLUMNS.map((column) => array(sums.map((sum) => sum[column]))),
-    )
+    this.send(ADD_SUMS, ...sumsOf(this.slot, changed, sums))
   }
 
   /** What is still to be known of the queues to tell who is worth waking: travels with the commit. */
   #readLimits(): Promise<QueueRecord[]> {
     const unread = [...this.#changes.values()]
       .filter(
-        ({ id, placesFreed, countsChanged, limited }) =>
-          (placesFreed > 0 && limited === null && !this.#settings.has(id)) || (countsChanged && this.#nameOf(id) === undefined),
+        ({ id, placesFreed, countsChanged }) =>
+          (placesFreed > 0 && !this.#settings.has(id)) || (countsChanged && this.#nameOf(id) === undefined),
       )
       .map(({ id }) => id)
     if (unread.length === 0) return Promise.resolve([])
@@ -230,25 +243,3 @@ const SELECT_QUEUES = `SELECT ${QUEUE_COLUMNS} FROM octoflow_queues q WHERE q.id
 // In order, as everybody's locks are; what another transaction makes at this moment is waited for.
 const INSERT_QUEUES = `INSERT INTO octoflow_queues (name, created_at)
   SELECT name, $2::bigint FROM unnest($1::text[]) AS name ORDER BY name COLLATE "C" ON CONFLICT DO NOTHING`
-
-const adding = (table: string, columns: readonly string[]): string =>
-  columns.map((column) => `${column} = ${table}.${column} + excluded.${column}`).join(', ')
-
-const FLOATS: ReadonlySet<string> = new Set(['waited', 'ran'])
-
-const COUNTS_END = 2 + COUNT_COLUMNS.length
-
-// The roll-ups for each minute, and for its hour.
-const ADD_SUMS = `WITH counted AS (
-    INSERT INTO octoflow_counts AS c (slot, queue_id, ${COUNT_COLUMNS.join(', ')})
-    SELECT $1::integer, * FROM unnest($2::integer[], ${COUNT_COLUMNS.map((_, index) => `$${index + 3}::bigint[]`).join(', ')})
-    ON CONFLICT (queue_id, slot) DO UPDATE SET ${adding('c', COUNT_COLUMNS)}
-  )
-  INSERT INTO octoflow_stats AS s (slot, queue_id, span, start, ${STATS_COLUMNS.join(', ')})
-  SELECT $1::integer, g.queue_id, span, g.minute - g.minute % span, ${STATS_COLUMNS.map((column) => `sum(g.${column})`).join(', ')}
-    FROM (VALUES (1), (60)) AS spans (span), unnest($${COUNTS_END + 1}::integer[], $${COUNTS_END + 2}::integer[], ${STATS_COLUMNS.map(
-      (column, index) => `$${index + COUNTS_END + 3}::${FLOATS.has(column) ? 'double precision' : 'bigint'}[]`,
-    ).join(', ')}) AS g (queue_id, minute, ${STATS_COLUMNS.join(', ')})
-   GROUP BY g.queue_id, span, g.minute - g.minute % span
-   ORDER BY g.queue_id, span, g.minute - g.minute % span
-  ON CONFLICT (queue_id, span, start, slot) DO UPDATE SET ${adding('s', STATS_COLUMNS)}`

@@ -12,6 +12,8 @@ const TRIES = 8
 export interface WriteOptions {
   /** Whether doing it twice is as good as once, so that it may be repeated where nobody knows whether it was committed. */
   readonly repeatable?: boolean
+  /** Whether it is a single statement, which needs neither a begin nor a commit: one round trip instead of two. */
+  readonly alone?: boolean
 }
 
 type Work<Result> = (transaction: Transaction) => Promise<Result> | Result
@@ -32,10 +34,10 @@ export class Writer {
   }
 
   /** One transaction of those that verbs under way consist of. */
-  async transact<Result>(work: Work<Result>, { repeatable = false }: WriteOptions = {}): Promise<Result> {
+  async transact<Result>(work: Work<Result>, { repeatable = false, alone = false }: WriteOptions = {}): Promise<Result> {
     for (let tries = 1; ; tries++) {
       const connection = await this.#db.pool.acquire()
-      const transaction = new Transaction(connection, this.#db.queueNames)
+      const transaction = new Transaction(connection, this.#db.queueNames, { alone })
       try {
         const result = await work(transaction)
         await transaction.commit()

@@ -83,7 +83,9 @@ test('What is wrong with a body is told as it is.', async (t) => {
     ['[NaN]', 'it has an unexpected \\"N\\"'],
     ['[1,]', 'it has an unexpected \\"]\\"'],
     ['{"a":1,}', 'line 1, column 8'],
-    ['[1', 'line 1, column 3'],
+    ['[1 2]', 'line 1, column 4'],
+    ['[1', 'it ends too early'],
+    ['{"a":"x', 'it ends too early'],
     [' ', 'it ends too early'],
   ] as const) {
     const { text } = await client.post('/v1/events', { body, type: JSON_TYPE })

@@ -60,6 +60,7 @@ function reasonOf({ message }: Error, text: string): string {
     const token = /^Unexpected token '(.)'/su.exec(message)?.[1]
     return token === undefined ? 'it ends too early' : `it has an unexpected ${JSON.stringify(token)}`
   }
+  if (Number(position) === text.length) return 'it ends too early'
   const before = text.slice(0, Number(position)).split('\n')
   return `line ${before.length}, column ${before.at(-1)!.length + 1} is not what JSON has there`
 }

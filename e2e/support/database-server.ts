@@ -53,16 +53,7 @@ async function beginPostgres({ synced = true }: Beginning = {}): Promise<Databas
   const settings = ['shared_buffers=64MB', ...(synced ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'])]
   const server = await PostgresServer.start({ settings })
   let schemas = 0
-  return {
-    url: server.url,
-    fresh: async () => `${server.url}?schema=octoflow_${++schemas}`,
-    start: () => server.start(),
-    stop: () => server.stop(),
-    kill: () => server.kill(),
-    freeze: () => server.freeze(),
-    resume: () => server.resume(),
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-  }
+  return withDatabases(server, server.url, async () => `${server.url}?schema=octoflow_${++schemas}`)
 }
 
 async function beginMariadb({ synced = true }: Beginning = {}): Promise<DatabaseServer> {
@@ -73,29 +64,26 @@ async function beginMariadb({ synced = true }: Beginning = {}): Promise<Database
     await server.query(`CREATE DATABASE ${name}`)
     return server.url(name)
   }
-  return {
-    url: await fresh(),
-    fresh,
-    start: () => server.start(),
-    stop: () => server.stop(),
-    kill: () => server.kill(),
-    freeze: () => server.freeze(),
-    resume: () => server.resume(),
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-  }
+  return withDatabases(server, await fresh(), fresh)
 }
 
 async function beginFerretdb({ synced = true }: Beginning = {}): Promise<DatabaseServer> {
   const server = await Ferretdb.start({ onDisk: synced })
   let databases = 0
-  return {
-    url: `${server.url}octoflow`,
-    fresh: async () => `${server.url}octoflow_${++databases}`,
-    start: () => server.start(),
-    stop: () => server.stop(),
-    kill: () => server.kill(),
-    freeze: () => server.freeze(),
-    resume: () => server.resume(),
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-  }
+  return withDatabases(server, `${server.url}octoflow`, async () => `${server.url}octoflow_${++databases}`)
 }
+
+const withDatabases = (
+  server: Omit<DatabaseServer, 'url' | 'fresh'>,
+  url: string,
+  fresh: () => Promise<string>,
+): DatabaseServer => ({
+  url,
+  fresh,
+  start: () => server.start(),
+  stop: () => server.stop(),
+  kill: () => server.kill(),
+  freeze: () => server.freeze(),
+  resume: () => server.resume(),
+  [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+})

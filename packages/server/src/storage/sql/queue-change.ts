@@ -1,5 +1,11 @@
 import { Stage } from './stages.ts'
 
+/** A queue, and for how many callers it is worth claiming from it. */
+export interface Ready {
+  readonly queue: string
+  readonly count: number
+}
+
 /** What a transaction does to a queue. */
 export class QueueChange {
   readonly id: number

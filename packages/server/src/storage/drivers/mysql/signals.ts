@@ -1,10 +1,5 @@
 import type { ReadyListener } from '../../contract/storage.ts'
-
-/** A queue, and for how many callers it is worth claiming from it. */
-export interface Ready {
-  readonly queue: string
-  readonly count: number
-}
+import type { Ready } from '../../sql/queue-change.ts'
 
 /**
  * Tells which queues are worth claiming from again, and that log events arrived, after commits of this server: the database tells

@@ -1,14 +1,12 @@
-import { type Instant, MINUTE } from '../../../lib/time.ts'
-import type { QueueSettings } from '../../../model/queue.ts'
-import { COUNT_COLUMNS, QueueChange, STATS_COLUMNS, StatsRow } from '../../sql/queue-change.ts'
+import type { Instant } from '../../../lib/time.ts'
+import { COUNT_COLUMNS, STATS_COLUMNS } from '../../sql/queue-change.ts'
 import type { QueueNames } from '../../sql/queue-names.ts'
-import type { Stage } from '../../sql/stages.ts'
+import { SharedTransaction } from '../../sql/transaction.ts'
 import type { Connection, Queryable, Written } from './connection.ts'
 import { JobRows } from './job-rows.ts'
 import { Lanes } from './lanes.ts'
 import { LogEventRows } from './log-event-rows.ts'
-import { QUEUE_COLUMNS, type QueueRecord, STATS_SPANS, settingsOf } from './queue-rows.ts'
-import type { Ready } from './signals.ts'
+import { QUEUE_COLUMNS, type QueueRecord, STATS_SPANS } from './queue-rows.ts'
 import { inPortions, type Scalar, type Value } from './values.ts'
 
 /**
@@ -18,21 +16,16 @@ import { inPortions, type Scalar, type Value } from './values.ts'
  * So that nobody ever waits in a circle, all transactions lock in the same order: a queue where its limits count; then jobs,
  * by id; then lanes, by queue and key. Whoever holds lanes takes further jobs only where nobody else holds them.
  */
-export class Transaction implements Queryable {
-  readonly lanes: Lanes
+export class Transaction extends SharedTransaction implements Queryable {
+  override readonly lanes: Lanes
   readonly jobs: JobRows
   readonly logEvents: LogEventRows
   readonly #connection: Connection
-  readonly #names: QueueNames
-  readonly #newNames: (readonly [id: number, name: string])[] = []
-  readonly #changes = new Map<number, QueueChange>()
-  readonly #settings = new Map<number, QueueSettings>()
-  readonly #sums: StatsRow[] = []
   #committing = false
 
   constructor(connection: Connection, names: QueueNames) {
+    super(names)
     this.#connection = connection
-    this.#names = names
     this.lanes = new Lanes(this)
     this.jobs = new JobRows(this)
     this.logEvents = new LogEventRows(this)
@@ -67,80 +60,6 @@ export class Transaction implements Queryable {
     return this.#connection.later<Row>(sql, ...values)
   }
 
-  change(queueId: number): QueueChange {
-    let change = this.#changes.get(queueId)
-    if (change === undefined) {
-      change = new QueueChange(queueId)
-      this.#changes.set(queueId, change)
-    }
-    return change
-  }
-
-  /** Notes that jobs change their stage; `null` stands for not being there. */
-  move(queueId: number, key: string | null, from: Stage | null, to: Stage | null, jobs = 1): void {
-    this.change(queueId).count(from, to, jobs)
-    if (key !== null) this.lanes.move(queueId, key, from, to, jobs)
-  }
-
-  /** The roll-up of the minute; the caller adds to it. */
-  stats(queueId: number, now: Instant): StatsRow {
-    const change = this.change(queueId)
-    const minute = Math.floor(now / MINUTE)
-    if (change.stats !== null && change.stats.minute === minute) return change.stats
-    let row = this.#sums.find((sum) => sum.queueId === queueId && sum.minute === minute)
-    if (row === undefined) {
-      row = new StatsRow(queueId, minute)
-      this.#sums.push(row)
-    }
-    change.stats = row
-    return row
-  }
-
-  /** The number of each queue named; `null` for one that does not exist. */
-  async findQueues(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    const unknown = [...new Set(names)].filter((name) => this.#names.idOf(name) === undefined)
-    if (unknown.length > 0) for (const row of await this.rows<[number, string]>(SELECT_IDS, unknown)) this.#newNames.push(row)
-    return this.#known(names)
-  }
-
-  /** The number of each queue named; those that do not exist are made. */
-  async makeQueues(names: readonly string[], now: Instant): Promise<ReadonlyMap<string, number>> {
-    const found = await this.findQueues(names)
-    const missing = [...new Set(names)].filter((name) => !found.has(name)).sort()
-    if (missing.length === 0) return found
-    this.send(
-      INSERT_QUEUES,
-      missing.map((name) => [name, now]),
-    )
-    return this.findQueues(names)
-  }
-
-  /** The settings of queues as they are committed, read once for the transaction. */
-  async settings(queueIds: readonly number[]): Promise<ReadonlyMap<number, QueueSettings>> {
-    const unread = [...new Set(queueIds)].filter((id) => !this.#settings.has(id))
-    if (unread.length > 0) for (const record of await this.rows<QueueRecord>(SELECT_QUEUES, unread)) this.learn(record)
-    return this.#settings
-  }
-
-  settingsOf(queueId: number): QueueSettings {
-    const settings = this.#settings.get(queueId)
-    if (settings === undefined) throw new Error(`the settings of queue ${queueId} were not read`)
-    return settings
-  }
-
-  learn(record: QueueRecord): QueueSettings {
-    const settings = settingsOf(record)
-    this.#settings.set(record[0], settings)
-    this.#newNames.push([record[0], record[1]])
-    return settings
-  }
-
-  async names(queueIds: readonly number[]): Promise<ReadonlyMap<number, string>> {
-    const unknown = [...new Set(queueIds)].filter((id) => this.#nameOf(id) === undefined)
-    if (unknown.length > 0) for (const row of await this.rows<[number, string]>(SELECT_NAMES, unknown)) this.#newNames.push(row)
-    return new Map(queueIds.map((id) => [id, this.#nameOf(id)!]))
-  }
-
   /** Writes what was gathered, and commits. */
   async commit(): Promise<void> {
     this.jobs.save()
@@ -148,48 +67,46 @@ export class Transaction implements Queryable {
     this.logEvents.save(this.#connection.slot)
     this.#writeCounts()
     this.#writeStats()
-    const limits = this.#readLimits()
+    const reading = this.readLimits()
     this.#committing = true
-    const [records] = await Promise.all([limits, this.execute('COMMIT')])
-    for (const record of records) this.learn(record)
-    for (const [id, name] of this.#newNames) this.#names.remember(id, name)
+    const [limits] = await Promise.all([reading, this.execute('COMMIT')])
+    this.committed(limits)
   }
 
-  /** Queues that are worth claiming from again, and by how many callers. */
-  ready(): Ready[] {
-    return [...this.#changes.values()].flatMap((change) => {
-      const count = change.worthClaims(this.#settings.get(change.id)?.concurrency != null)
-      return count > 0 ? [{ queue: this.#nameOf(change.id)!, count }] : []
-    })
+  protected override selectIds(names: readonly string[]): Promise<[number, string][]> {
+    return this.rows(SELECT_IDS, names)
   }
 
-  #known(names: readonly string[]): Map<string, number> {
-    const known = new Map<string, number>()
-    for (const name of names) {
-      const id = this.#names.idOf(name) ?? this.#newNames.findLast((row) => row[1] === name)?.[0]
-      if (id !== undefined) known.set(name, id)
-    }
-    return known
+  protected override selectNames(ids: readonly number[]): Promise<[number, string][]> {
+    return this.rows(SELECT_NAMES, ids)
   }
 
-  #nameOf(id: number): string | undefined {
-    return this.#names.nameOf(id) ?? this.#newNames.find((row) => row[0] === id)?.[1]
+  protected override selectQueues(ids: readonly number[]): Promise<QueueRecord[]> {
+    return this.rows(SELECT_QUEUES, ids)
+  }
+
+  protected override insertQueues(names: readonly string[], now: Instant): void {
+    this.send(
+      INSERT_QUEUES,
+      names.map((name) => [name, now]),
+    )
   }
 
   #writeCounts(): void {
     const { slot } = this.#connection
-    const changed = [...this.#changes.values()].filter(({ countsChanged }) => countsChanged).sort((a, b) => a.id - b.id)
-    if (changed.length === 0) return
+    const { counted } = this
+    if (counted.length === 0) return
     this.send(
       ADD_COUNTS,
-      changed.map(({ id, counts }) => [slot, id, ...counts]),
+      counted.sort((a, b) => a.id - b.id).map(({ id, counts }) => [slot, id, ...counts]),
     )
   }
 
   #writeStats(): void {
-    if (this.#sums.length === 0) return
+    const { sums } = this
+    if (sums.length === 0) return
     const { slot } = this.#connection
-    const rows = this.#sums.flatMap((sum) =>
+    const rows = sums.flatMap((sum) =>
       STATS_SPANS.map((span): Scalar[] => [
         slot,
         sum.queueId,
@@ -199,18 +116,6 @@ export class Transaction implements Queryable {
       ]),
     )
     this.send(ADD_STATS, rows)
-  }
-
-  /** What is still to be known of the queues to tell who is worth waking: travels with the commit. */
-  #readLimits(): Promise<QueueRecord[]> {
-    const unread = [...this.#changes.values()]
-      .filter(
-        ({ id, placesFreed, countsChanged }) =>
-          (placesFreed > 0 && !this.#settings.has(id)) || (countsChanged && this.#nameOf(id) === undefined),
-      )
-      .map(({ id }) => id)
-    if (unread.length === 0) return Promise.resolve([])
-    return this.rows<QueueRecord>(SELECT_QUEUES, unread)
   }
 }
 

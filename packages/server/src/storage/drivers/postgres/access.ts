@@ -1,8 +1,8 @@
 import { OctoflowError } from '../../../errors/octoflow-error.ts'
-import type { Instant } from '../../../lib/time.ts'
-import type { ApiKey, Role } from '../../../model/access.ts'
+import type { ApiKey } from '../../../model/access.ts'
 import type { AccessStore } from '../../contract/access.ts'
 import type { Page } from '../../contract/page.ts'
+import { KEY_COLUMNS, type KeyRecord, toKey } from '../../sql/access.ts'
 import { pageBy, pageQuery } from '../../sql/paging.ts'
 import type { Database } from './database.ts'
 import { array, textArray } from './values.ts'
@@ -56,30 +56,6 @@ export class PostgresAccess implements AccessStore {
     )
   }
 }
-
-export type KeyRecord = readonly [
-  id: string,
-  name: string,
-  role: Role,
-  queues: string | null,
-  createdAt: Instant,
-  createdBy: string,
-  expiresAt: Instant | null,
-  lastUsedAt: Instant | null,
-]
-
-export const toKey = ([id, name, role, queues, createdAt, createdBy, expiresAt, lastUsedAt]: KeyRecord): ApiKey => ({
-  id,
-  name,
-  role,
-  queues: queues === null ? null : JSON.parse(queues),
-  createdAt,
-  createdBy,
-  expiresAt,
-  lastUsedAt,
-})
-
-export const KEY_COLUMNS = 'id, name, role, queues, created_at, created_by, expires_at, last_used_at'
 
 const SELECT = `SELECT ${KEY_COLUMNS} FROM octoflow_keys`
 

@@ -1,5 +1,5 @@
+import { QUEUE_COLUMNS } from '../../sql/queues.ts'
 import { lockingLanes } from './lanes.ts'
-import { QUEUE_COLUMNS } from './queue-rows.ts'
 import { addingSums, minuteOf } from './sums.ts'
 
 // In the queries on pending jobs `stage` is a literal: a plan made for any value would not know which partial index serves.

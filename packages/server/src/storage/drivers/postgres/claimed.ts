@@ -4,8 +4,8 @@ import { type QueueSettings, retryPolicy } from '../../../model/queue.ts'
 import type { ClaimedJob } from '../../contract/leases.ts'
 import { type Meta, parseMeta } from '../../sql/meta.ts'
 import { parseOptions } from '../../sql/options.ts'
+import type { QueueRecord } from '../../sql/queues.ts'
 import { type LaneRecord, parseLanes } from './lanes.ts'
-import type { QueueRecord } from './queue-rows.ts'
 import { numbers, numbersOrNull, texts } from './values.ts'
 
 /** When something is due in a queue, and the queue itself. */

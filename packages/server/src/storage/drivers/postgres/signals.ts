@@ -1,15 +1,10 @@
 import type { ReadyListener } from '../../contract/storage.ts'
 import { withinDeadline } from '../../sql/deadline.ts'
+import type { Ready } from '../../sql/queue-change.ts'
 import { Connection } from './connection.ts'
 import type { Database } from './database.ts'
 import { mapError } from './errors.ts'
 import { textArray } from './values.ts'
-
-/** A queue, and for how many callers it is worth claiming from it. */
-export interface Ready {
-  readonly queue: string
-  readonly count: number
-}
 
 /** Stands among the names of queues for log events; no queue's name is empty. */
 const LOG_EVENTS = ''

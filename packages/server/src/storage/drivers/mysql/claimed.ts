@@ -4,18 +4,11 @@ import { type QueueSettings, retryPolicy } from '../../../model/queue.ts'
 import { deadlineOf } from '../../../model/settle.ts'
 import type { Claim, ClaimedJob } from '../../contract/leases.ts'
 import { CHARACTERS_AT_ONCE } from '../../contract/page.ts'
+import type { ClaimCall } from '../../sql/leases.ts'
 import { type Meta, parseMeta } from '../../sql/meta.ts'
 import { parseOptions } from '../../sql/options.ts'
 
 /** Who claims, and what is handed out to whom. */
-
-/** One of those who claim from a queue together. */
-export interface ClaimCall {
-  readonly now: Instant
-  readonly worker: string
-  readonly limit: number
-  readonly lease: Duration
-}
 
 /** Those who claim together, and what each has got so far. */
 export class Takers {

@@ -2,8 +2,9 @@ import type { Duration, Instant } from '../../../lib/time.ts'
 import type { QueueSettings } from '../../../model/queue.ts'
 import { deadlineOf } from '../../../model/settle.ts'
 import type { Claim } from '../../contract/leases.ts'
+import type { ClaimCall } from '../../sql/leases.ts'
 import { Stage } from '../../sql/stages.ts'
-import { type ClaimCall, type Content, type Contents, type PickedRecord, type Share, Takers } from './claimed.ts'
+import { type Content, type Contents, type PickedRecord, type Share, Takers } from './claimed.ts'
 import type { Lane } from './lanes.ts'
 import { QUEUE_COLUMNS, type QueueRecord, reviewOf } from './queue-rows.ts'
 import type { Transaction } from './transaction.ts'
@@ -208,15 +209,14 @@ async function readContents(transaction: Transaction, jobs: readonly Share[]): P
 }
 
 /** Notes that jobs start, which could do so at certain times, `runAts`. */
-export function noteStarts(
+function noteStarts(
   transaction: Transaction,
   queueId: number,
   key: string | null,
   runAts: readonly Instant[],
   now: Instant,
-  from: Stage = Stage.ready,
 ): void {
-  transaction.move(queueId, key, from, Stage.running, runAts.length)
+  transaction.move(queueId, key, Stage.ready, Stage.running, runAts.length)
   transaction.lanes.rates.countStarts(queueId, key, now, runAts.length)
   const stats = transaction.stats(queueId, now)
   stats.started += runAts.length

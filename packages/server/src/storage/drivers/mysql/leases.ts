@@ -1,113 +1,26 @@
-import { OctoflowError } from '../../../errors/octoflow-error.ts'
 import type { Instant } from '../../../lib/time.ts'
-import { isFinished } from '../../../model/job.ts'
-import { deadlineOf, expiry } from '../../../model/settle.ts'
-import type { Beat, BeatResult, Claim, LeaseStore, ReportResult } from '../../contract/leases.ts'
-import type { ItemResult, MovedJob } from '../../contract/storage.ts'
-import { Coalescer, shareOut } from '../../sql/coalescer.ts'
-import type { JobRecord } from '../../sql/job-record.ts'
-import { timed } from '../../sql/settling.ts'
-import { Stage, stateOf } from '../../sql/stages.ts'
-import type { ClaimCall } from './claimed.ts'
-import { claim, lockQueue, noteStarts, runningIn } from './claims.ts'
+import type { BeatResult, Claim, LeaseStore, ReportResult } from '../../contract/leases.ts'
+import { type ClaimCall, SharedLeases, type TimedBeat } from '../../sql/leases.ts'
+import type { TimedReport } from '../../sql/settling.ts'
+import { claim, lockQueue, runningIn } from './claims.ts'
 import type { Database } from './database.ts'
 import { settleJob, takeReports } from './reports.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
-type Params<Verb extends keyof LeaseStore> = Parameters<LeaseStore[Verb]>[0]
-
-/** Jobs that one transaction hands out, takes reports on, or renews the leases of. */
-const TOGETHER = 500
-
-export class MysqlLeases implements LeaseStore {
-  readonly #db: Database
+export class MysqlLeases extends SharedLeases<Transaction> {
+  protected override readonly settleJob = settleJob
+  protected override readonly runningIn = runningIn
   readonly #writer: Writer
-  readonly #claims = new Map<string, Coalescer<ClaimCall, Claim>>()
   /** Queues that were found to have limits. */
   readonly #limited = new Set<string>()
-  readonly #reports: Coalescer<Params<'report'>, readonly ReportResult[]>
-  readonly #heartbeats: Coalescer<Params<'heartbeat'>, readonly BeatResult[]>
 
   constructor(db: Database, writer: Writer) {
-    this.#db = db
+    super(db, writer)
     this.#writer = writer
-    this.#reports = new Coalescer(
-      (calls) => this.#report(calls),
-      ({ reports }) => reports.length,
-      TOGETHER,
-    )
-    this.#heartbeats = new Coalescer(
-      (calls) => this.#heartbeat(calls),
-      ({ beats }) => beats.length,
-      TOGETHER,
-    )
   }
 
-  claim({ queue, ...call }: Params<'claim'>): Promise<Claim> {
-    return this.#db.underWay(async () => {
-      let together = this.#claims.get(queue)
-      if (together === undefined) {
-        together = new Coalescer(
-          (calls) => claim(this.#writer, this.#limited, queue, calls),
-          ({ limit }) => limit,
-          TOGETHER,
-        )
-        this.#claims.set(queue, together)
-      }
-      try {
-        return await together.do(call)
-      } finally {
-        if (together.idle) this.#claims.delete(queue)
-      }
-    })
-  }
-
-  heartbeat(params: Params<'heartbeat'>): Promise<readonly BeatResult[]> {
-    return this.#db.underWay(() => this.#heartbeats.do(params))
-  }
-
-  report(params: Params<'report'>): Promise<readonly ReportResult[]> {
-    return this.#db.underWay(() => this.#reports.do(params))
-  }
-
-  rescue({ now, startedSince = 0, limit }: Params<'rescue'>): Promise<readonly MovedJob[]> {
-    return this.#writer.write(async (transaction) => {
-      const queues = await busyQueues(transaction)
-      const expired = await transaction.rows<[number]>(SELECT_EXPIRED, queues, now, startedSince, limit)
-      await transaction.jobs.lock(expired.map(([id]) => id))
-      const jobs = expired.flatMap(([id]) => transaction.jobs.find(id) ?? []).filter((job) => hasExpired(job, now))
-      const names = await transaction.names(jobs.map(({ queueId }) => queueId))
-      const moved = jobs.map((job) => {
-        const { state } = settleJob(transaction, job, expiry(job.deadline, now), now, now)!
-        return { id: job.id, queue: names.get(job.queueId)!, state }
-      })
-      await transaction.lanes.balance(now)
-      return moved
-    })
-  }
-
-  renew({ now, id, worker, lease, start }: Params<'renew'>): Promise<ItemResult> {
-    return this.#writer.write(async (transaction) => {
-      if (start) await lockQueueOf(transaction, id)
-      await transaction.jobs.lock([id])
-      const job = transaction.jobs.find(id)
-      if (job === undefined) return { id, error: new OctoflowError('job_not_found', { id }) }
-      const state = stateOf(job.stage)
-      if (isFinished(state) && start) return { id, error: new OctoflowError('job_finished', { id, state }) }
-      if (state === 'running') {
-        const leaseUntil = Math.min(now + lease, job.deadline ?? Number.POSITIVE_INFINITY)
-        transaction.jobs.change(job, { leaseUntil, ...(start && { statusLabel: null }) })
-      } else if (start) {
-        if (!(await hasRoom(transaction, job))) return { id, error: new OctoflowError('job_must_wait', { id }) }
-        leaseTo(transaction, job, worker, now, now + lease)
-        await transaction.lanes.balance(now)
-      }
-      return { id, error: null }
-    })
-  }
-
-  shift({ by }: Params<'shift'>): Promise<void> {
+  override shift({ by }: Parameters<LeaseStore['shift']>[0]): Promise<void> {
     return this.#writer.write(async (transaction) => {
       const timed = (await transaction.rows<[number]>(SELECT_TIMED_QUEUES)).map(([id]) => id)
       transaction.send(SHIFT_LEASES, by, by, await busyQueues(transaction))
@@ -118,73 +31,58 @@ export class MysqlLeases implements LeaseStore {
     })
   }
 
-  async #report(calls: readonly Params<'report'>[]): Promise<readonly (readonly ReportResult[])[]> {
-    const reports = calls.flatMap(({ now, reports: of }) => of.map((report) => timed(report, now)))
-    if (reports.length === 0) return calls.map(() => [])
+  protected override claimAll(queue: string, calls: readonly ClaimCall[]): Promise<readonly Claim[]> {
+    return claim(this.#writer, this.#limited, queue, calls)
+  }
+
+  protected override reportAll(reports: readonly TimedReport[]): Promise<readonly ReportResult[]> {
     // A repeated report with a fence is served again without effect.
     const repeatable = reports.every(({ fence }) => fence !== null)
-    const results = await this.#writer.transact((transaction) => takeReports(transaction, reports), { repeatable })
-    return shareOut(
-      calls.map(({ reports: of }) => of.length),
-      results,
+    return this.#writer.transact((transaction) => takeReports(transaction, reports), { repeatable })
+  }
+
+  protected override async expired(
+    transaction: Transaction,
+    now: Instant,
+    startedSince: Instant,
+    limit: number,
+  ): Promise<readonly number[]> {
+    const queues = await busyQueues(transaction)
+    return (await transaction.rows<[number]>(SELECT_EXPIRED, queues, now, startedSince, limit)).map(([id]) => id)
+  }
+
+  protected override async renewAll(
+    transaction: Transaction,
+    beats: readonly TimedBeat[],
+  ): Promise<ReadonlyMap<number, BeatResult>> {
+    const held = new Map(
+      (
+        await transaction.rows<LeaseRecord>(
+          LOCK_LEASES,
+          beats.map(({ id }) => id),
+        )
+      ).map((row) => [row[0], row]),
     )
+    const renewed = new Map<number, BeatResult>()
+    const alike = new Map<Instant, number[]>()
+    for (const { id, fence, now, lease, progress } of beats) {
+      const [, itsFence, deadline, cancelRequested] = held.get(id) ?? []
+      if (itsFence !== fence || (deadline !== null && deadline! <= now)) continue
+      const leaseUntil = Math.min(now + lease, deadline ?? Number.POSITIVE_INFINITY)
+      renewed.set(id, { id, leaseUntil, cancelRequested: cancelRequested === 1 })
+      const ids = alike.get(leaseUntil)
+      if (ids === undefined) alike.set(leaseUntil, [id])
+      else ids.push(id)
+      if (progress !== null) transaction.send(STORE_PROGRESS, JSON.stringify(progress), id)
+    }
+    for (const [until, ids] of alike) transaction.send(RENEW, until, ids)
+    return renewed
   }
 
-  async #heartbeat(calls: readonly Params<'heartbeat'>[]): Promise<readonly (readonly BeatResult[])[]> {
-    const beats = calls.flatMap(({ now, beats: of }) => of.map((beat) => ({ ...beat, now })))
-    const results = await this.#writer.transact((transaction) => renewAll(transaction, beats), { repeatable: true })
-    return shareOut(
-      calls.map(({ beats: of }) => of.length),
-      results,
-    )
+  protected override async lockIfLimited(transaction: Transaction, jobId: number): Promise<void> {
+    const [row] = await transaction.rows<[number, number]>(SELECT_LIMITED, jobId)
+    if (row?.[1] === 1) await lockQueue(transaction, row[0])
   }
-}
-
-interface TimedBeat extends Beat {
-  readonly now: Instant
-}
-
-/** Several beats of one job are done one after the other, the others together. */
-async function renewAll(transaction: Transaction, beats: readonly TimedBeat[]): Promise<readonly BeatResult[]> {
-  const results: BeatResult[] = []
-  let left = [...beats.entries()]
-  while (left.length > 0) {
-    const round = new Map<number, readonly [number, TimedBeat]>()
-    for (const one of left) if (!round.has(one[1].id)) round.set(one[1].id, one)
-    left = left.filter((one) => round.get(one[1].id) !== one)
-    const renewed = await renewOnce(
-      transaction,
-      [...round.values()].map(([, beat]) => beat).sort((a, b) => a.id - b.id),
-    )
-    for (const [index, { id }] of round.values())
-      results[index] = renewed.get(id) ?? { id, leaseUntil: null, cancelRequested: false }
-  }
-  return results
-}
-
-async function renewOnce(transaction: Transaction, beats: readonly TimedBeat[]): Promise<ReadonlyMap<number, BeatResult>> {
-  const held = new Map(
-    (
-      await transaction.rows<LeaseRecord>(
-        LOCK_LEASES,
-        beats.map(({ id }) => id),
-      )
-    ).map((row) => [row[0], row]),
-  )
-  const renewed = new Map<number, BeatResult>()
-  const alike = new Map<Instant, number[]>()
-  for (const { id, fence, now, lease, progress } of beats) {
-    const [, itsFence, deadline, cancelRequested] = held.get(id) ?? []
-    if (itsFence !== fence || (deadline !== null && deadline! <= now)) continue
-    const leaseUntil = Math.min(now + lease, deadline ?? Number.POSITIVE_INFINITY)
-    renewed.set(id, { id, leaseUntil, cancelRequested: cancelRequested === 1 })
-    const ids = alike.get(leaseUntil)
-    if (ids === undefined) alike.set(leaseUntil, [id])
-    else ids.push(id)
-    if (progress !== null) transaction.send(STORE_PROGRESS, JSON.stringify(progress), id)
-  }
-  for (const [until, ids] of alike) transaction.send(RENEW, until, ids)
-  return renewed
 }
 
 type LeaseRecord = readonly [id: number, fence: number, deadline: Instant | null, cancelRequested: number]
@@ -192,44 +90,6 @@ type LeaseRecord = readonly [id: number, fence: number, deadline: Instant | null
 /** The queues in which jobs run. */
 const busyQueues = async (transaction: Transaction): Promise<number[]> =>
   (await transaction.rows<[number]>(SELECT_BUSY_QUEUES)).map(([id]) => id)
-
-const hasExpired = ({ stage, leaseUntil }: JobRecord, now: Instant): boolean =>
-  stage === Stage.running && leaseUntil !== null && leaseUntil <= now
-
-/** Where a queue has limits, who starts one of its jobs holds it. */
-async function lockQueueOf(transaction: Transaction, id: number): Promise<void> {
-  const [row] = await transaction.rows<[number, number]>(SELECT_LIMITED, id)
-  if (row?.[1] === 1) await lockQueue(transaction, row[0])
-}
-
-/** Whether one more job of its queue and of its key may run. */
-async function hasRoom(transaction: Transaction, { queueId, concurrencyKey }: JobRecord): Promise<boolean> {
-  const { concurrency, keyConcurrency } = transaction.settingsOf(queueId)
-  if (concurrency !== null && (await runningIn(transaction, queueId)) >= concurrency) return false
-  if (concurrencyKey === null) return true
-  const lane = transaction.lanes.get(queueId, concurrencyKey)
-  await transaction.lanes.lock()
-  return lane.running < keyConcurrency
-}
-
-/** Leases a job that a client without tokens works on although it did not claim it. */
-function leaseTo(transaction: Transaction, job: JobRecord, worker: string, now: Instant, until: Instant): void {
-  const { stage, runAt, timeout } = job
-  const deadline = timeout === null ? null : deadlineOf(now, timeout)
-  noteStarts(transaction, job.queueId, job.concurrencyKey, [runAt], now, stage)
-  Object.assign(job, { stage: Stage.running })
-  transaction.jobs.change(job, {
-    stage: Stage.running,
-    attempt: job.attempt + 1,
-    fence: job.fence + 1,
-    startedAt: now,
-    leaseUntil: Math.min(until, deadline ?? until),
-    deadline,
-    worker,
-    statusLabel: null,
-    progress: null,
-  })
-}
 
 const SELECT_LIMITED = `SELECT q.id, q.concurrency IS NOT NULL OR q.rate_limit IS NOT NULL
   FROM octoflow_requests r JOIN octoflow_queues q ON q.id = r.queue_id WHERE r.id = ?`

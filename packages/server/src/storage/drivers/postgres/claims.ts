@@ -4,6 +4,7 @@ import type { QueueSettings } from '../../../model/queue.ts'
 import { deadlineOf } from '../../../model/settle.ts'
 import type { Claim, ClaimedJob } from '../../contract/leases.ts'
 import { CHARACTERS_AT_ONCE } from '../../contract/page.ts'
+import type { ClaimCall } from '../../sql/leases.ts'
 import type { QueueNames } from '../../sql/queue-names.ts'
 import { QUEUE_COLUMNS, type QueueRecord } from '../../sql/queues.ts'
 import { Stage } from '../../sql/stages.ts'
@@ -15,14 +16,6 @@ import { array, textArray } from './values.ts'
 import type { Writer } from './writer.ts'
 
 const PROMOTE_AT_ONCE = 1_000
-
-/** One of those who claim from a queue together. */
-export interface ClaimCall {
-  readonly now: Instant
-  readonly worker: string
-  readonly limit: number
-  readonly lease: Duration
-}
 
 interface Round {
   readonly jobs: readonly Started[]

@@ -1,7 +1,6 @@
 import type { Instant } from '../../../lib/time.ts'
 import type { IdempotencyState, IdempotencyStore } from '../../contract/idempotency.ts'
-import type { Idempotency, Submitted } from '../../contract/requests.ts'
-import type { Item } from './submits.ts'
+import { type KeptAnswer, type KnownRequest, type Mark, stateOfKnown } from '../../sql/idempotency.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
 
@@ -20,8 +19,7 @@ export class MysqlIdempotency implements IdempotencyStore {
         return { kind: 'new' }
       }
       const [, , first, , , status, body] = known
-      if (first !== fingerprint) return { kind: 'mismatch' }
-      return status === null ? { kind: 'in_use' } : { kind: 'answered', status, body: body ?? '' }
+      return stateOfKnown(fingerprint, { fingerprint: first, status, body })
     })
   }
 
@@ -34,54 +32,18 @@ export class MysqlIdempotency implements IdempotencyStore {
   }
 }
 
-type Marked = Item & { readonly request: { readonly idempotency: Idempotency } }
-
-const isMarked = (item: Item): item is Marked => item.request.idempotency !== null
-
-/** Answers the items of a submit that repeat an earlier one, or one before them in the same batch. */
-export async function idempotencyAnswers(transaction: Transaction, items: readonly Item[]): Promise<void> {
-  const firsts = new Map<string, Marked>()
-  const later: Marked[] = []
-  for (const item of items.filter(isMarked)) {
-    if (firsts.has(item.request.idempotency.key)) later.push(item)
-    else firsts.set(item.request.idempotency.key, item)
-  }
-  if (firsts.size === 0) return
-  const known = await lockKnown(transaction, new Map([...firsts].map(([key, { now }]) => [key, now])))
-  for (const [key, item] of firsts) {
-    const record = known.get(key)
-    if (record !== undefined) item.answer = answerTo(item.request.idempotency, record[2], record[3], record[4] === 1)
-  }
-  for (const item of later) {
-    const { key } = item.request.idempotency
-    const first = firsts.get(key)!
-    item.follow = () => {
-      const record = known.get(key)
-      if (record !== undefined) return answerTo(item.request.idempotency, record[2], record[3], record[4] === 1)
-      const { id, hasJob } = first.answer!
-      return answerTo(item.request.idempotency, first.request.idempotency.fingerprint, id, hasJob)
-    }
-  }
+export async function lockKeys(transaction: Transaction, marks: readonly Mark[]): Promise<ReadonlyMap<string, KnownRequest>> {
+  const known = await lockKnown(transaction, new Map(marks.map(({ key, now }) => [key, now])))
+  return new Map([...known].map(([key, [, , fingerprint, id, hasJob]]) => [key, { fingerprint, id, hasJob: hasJob === 1 }]))
 }
 
-function answerTo({ fingerprint }: Idempotency, first: string | null, id: number | null, hasJob: boolean): Submitted {
-  if (id === null || (fingerprint !== null && first !== fingerprint)) return MISMATCH
-  return { id, hasJob, outcome: 'repeated' }
-}
-
-const MISMATCH: Submitted = { id: 0, hasJob: false, outcome: 'mismatch' }
-
-/** Keeps the answers of those that were the first with their key. */
-export function rememberAnswers(transaction: Transaction, items: readonly Item[]): void {
-  const kept = items.filter(isMarked).filter(({ answer }) => answer!.outcome === 'created' || answer!.outcome === 'existing')
-  if (kept.length === 0) return
-  const rows = kept.map(({ request: { idempotency }, answer }) => {
-    const { key, fingerprint, expiresAt } = idempotency
-    return [key, fingerprint, answer!.id, answer!.hasJob, expiresAt] as const
-  })
+export function keepAnswers(transaction: Transaction, answers: readonly KeptAnswer[]): void {
+  const rows = answers.map(({ key, fingerprint, id, hasJob, expiresAt }) => [key, fingerprint, id, hasJob, expiresAt] as const)
   // In order, as everybody's keys are.
-  rows.sort(([a], [b]) => (a < b ? -1 : 1))
-  transaction.send(REMEMBER, rows)
+  transaction.send(
+    REMEMBER,
+    rows.toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  )
 }
 
 type KnownRecord = readonly [

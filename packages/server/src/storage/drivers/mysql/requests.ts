@@ -7,10 +7,11 @@ import type { ItemResult } from '../../contract/storage.ts'
 import { Coalescer } from '../../sql/coalescer.ts'
 import { parseMeta } from '../../sql/meta.ts'
 import { Stage } from '../../sql/stages.ts'
+import type { SubmitCall } from '../../sql/submits.ts'
 import type { Queryable } from './connection.ts'
 import type { Database } from './database.ts'
 import { listIds } from './listing.ts'
-import { type SubmitCall, submit } from './submits.ts'
+import { submit } from './submits.ts'
 import type { Writer } from './writer.ts'
 
 type Params<Verb extends keyof RequestStore> = Parameters<RequestStore[Verb]>[0]

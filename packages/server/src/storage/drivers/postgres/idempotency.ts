@@ -1,6 +1,5 @@
 import type { IdempotencyState, IdempotencyStore } from '../../contract/idempotency.ts'
-import type { Idempotency, Submitted } from '../../contract/requests.ts'
-import type { Item } from './submits.ts'
+import { type KeptAnswer, type KnownRequest, type Mark, stateOfKnown } from '../../sql/idempotency.ts'
 import type { Transaction } from './transaction.ts'
 import { array, textArray } from './values.ts'
 import type { Writer } from './writer.ts'
@@ -14,18 +13,11 @@ export class PostgresIdempotency implements IdempotencyStore {
 
   begin({ now, key, fingerprint, reservedUntil }: Parameters<IdempotencyStore['begin']>[0]): Promise<IdempotencyState> {
     return this.#writer.write(async (transaction) => {
-      const reserved = await transaction.rows(
-        RESERVE,
-        textArray([key]),
-        textArray([fingerprint]),
-        array([reservedUntil]),
-        array([now]),
-      )
+      const reserved = await reserve(transaction, [{ key, fingerprint, expiresAt: reservedUntil, now }])
       if (reserved.length > 0) return { kind: 'new' }
       const [known] = await transaction.rows<[string | null, number | null, string | null]>(SELECT_ANSWER, key)
       const [first, status, body] = known!
-      if (first !== fingerprint) return { kind: 'mismatch' }
-      return status === null ? { kind: 'in_use' } : { kind: 'answered', status, body: body ?? '' }
+      return stateOfKnown(fingerprint, { fingerprint: first, status, body })
     })
   }
 
@@ -38,74 +30,36 @@ export class PostgresIdempotency implements IdempotencyStore {
   }
 }
 
-type Marked = Item & { readonly request: { readonly idempotency: Idempotency } }
+/** Takes the keys that are free, so that whoever comes with one of them waits for this transaction. */
+export async function lockKeys(transaction: Transaction, marks: readonly Mark[]): Promise<ReadonlyMap<string, KnownRequest>> {
+  const reserved = new Set((await reserve(transaction, marks)).map(([key]) => key))
+  if (reserved.size === marks.length) return new Map()
+  const rows = await transaction.rows<KnownRecord>(SELECT_KNOWN, textArray(marks.map(({ key }) => key)))
+  return new Map(
+    rows
+      .filter(([key]) => !reserved.has(key))
+      .map(([key, fingerprint, id, hasJob]) => [key, { fingerprint, id, hasJob: hasJob === true }]),
+  )
+}
 
-const isMarked = (item: Item): item is Marked => item.request.idempotency !== null
-
-/**
- * Answers the items of a submit that repeat an earlier one, or one before them in the same batch. The keys of the others are
- * taken, so that whoever comes with one of them waits for this transaction.
- */
-export async function idempotencyAnswers(transaction: Transaction, items: readonly Item[]): Promise<void> {
-  const firsts = new Map<string, Marked>()
-  const later: Marked[] = []
-  for (const item of items.filter(isMarked)) {
-    if (firsts.has(item.request.idempotency.key)) later.push(item)
-    else firsts.set(item.request.idempotency.key, item)
-  }
-  if (firsts.size === 0) return
-  const marks = [...firsts.values()].map(({ request, now }) => ({ ...request.idempotency, now }))
-  const keys = textArray(marks.map(({ key }) => key))
-  const reserved = await transaction.rows<[string]>(
+/** @returns the keys that were free. */
+const reserve = (transaction: Transaction, marks: readonly Mark[]): Promise<[key: string][]> =>
+  transaction.rows(
     RESERVE,
-    keys,
+    textArray(marks.map(({ key }) => key)),
     textArray(marks.map(({ fingerprint }) => fingerprint)),
     array(marks.map(({ expiresAt }) => expiresAt)),
     array(marks.map(({ now }) => now)),
   )
-  const known = new Map<string, KnownRecord>()
-  if (reserved.length < firsts.size) {
-    const taken = new Set(reserved.map(([key]) => key))
-    for (const record of await transaction.rows<KnownRecord>(SELECT_KNOWN, keys))
-      if (!taken.has(record[0])) known.set(record[0], record)
-  }
-  for (const [key, item] of firsts) {
-    const record = known.get(key)
-    if (record !== undefined) item.answer = answerTo(item.request.idempotency, record)
-  }
-  for (const item of later) {
-    const { key } = item.request.idempotency
-    const first = firsts.get(key)!
-    item.follow = () => {
-      const { fingerprint } = first.request.idempotency
-      const { id, hasJob } = first.answer!
-      return answerTo(item.request.idempotency, known.get(key) ?? [key, fingerprint, id, hasJob])
-    }
-  }
-}
 
 type KnownRecord = readonly [key: string, fingerprint: string | null, requestId: number | null, hasJob: boolean | null]
 
-function answerTo({ fingerprint }: Idempotency, [, first, id, hasJob]: KnownRecord): Submitted {
-  if (id === null || (fingerprint !== null && first !== fingerprint)) return MISMATCH
-  return { id, hasJob: hasJob === true, outcome: 'repeated' }
-}
-
-const MISMATCH: Submitted = { id: 0, hasJob: false, outcome: 'mismatch' }
-
-/** Answers those that came later in the batch with a key, and keeps the answers of the first. */
-export function rememberAnswers(transaction: Transaction, items: readonly Item[]): void {
-  const kept: Marked[] = []
-  for (const item of items.filter(isMarked)) {
-    const { outcome } = item.answer!
-    if (outcome === 'created' || outcome === 'existing') kept.push(item)
-  }
-  if (kept.length === 0) return
+export function keepAnswers(transaction: Transaction, answers: readonly KeptAnswer[]): void {
   transaction.send(
     REMEMBER,
-    textArray(kept.map(({ request }) => request.idempotency.key)),
-    array(kept.map(({ answer }) => answer!.id)),
-    array(kept.map(({ answer }) => answer!.hasJob)),
+    textArray(answers.map(({ key }) => key)),
+    array(answers.map(({ id }) => id)),
+    array(answers.map(({ hasJob }) => hasJob)),
   )
 }
 

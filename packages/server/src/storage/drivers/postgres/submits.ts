@@ -1,131 +1,43 @@
 import type { Instant } from '../../../lib/time.ts'
-import type { NewRequest, Submitted } from '../../contract/requests.ts'
-import { formatMeta } from '../../sql/meta.ts'
+import type { Submitted } from '../../contract/requests.ts'
 import { formatOptions } from '../../sql/options.ts'
 import { useRoom } from '../../sql/room.ts'
-import { pendingStage, type Stage } from '../../sql/stages.ts'
-import { idempotencyAnswers, rememberAnswers } from './idempotency.ts'
+import { type SubmitCall, type SubmittedRow, type SubmitVerbs, submitAll } from '../../sql/submits.ts'
+import type { Queryable } from './connection.ts'
+import { keepAnswers, lockKeys } from './idempotency.ts'
 import { insertLabels } from './job-rows.ts'
 import type { Lane } from './lanes.ts'
 import type { Transaction } from './transaction.ts'
 import { array, column, textArray, textColumn } from './values.ts'
 
-export interface SubmitCall {
-  readonly now: Instant
-  readonly items: readonly NewRequest[]
+export const submit = (transaction: Transaction, calls: readonly SubmitCall[]): Promise<readonly (readonly Submitted[])[]> =>
+  submitAll(transaction, calls, VERBS)
+
+const VERBS: SubmitVerbs<Transaction, Lane> = {
+  lockKeys,
+  keepAnswers,
+  uniqueHolders,
+  async insert(transaction, rows, latest) {
+    const roomy = await useRoom<Lane>(transaction, rows, latest)
+    return { first: await insertRows(transaction, rows, latest), roomy }
+  },
+  insertLabels,
 }
 
-/** One of the items of several calls, and what becomes of it. */
-export interface Item {
-  readonly request: NewRequest
-  readonly now: Instant
-  queueId: number | null
-  /** How it is answered once those before it in the batch are; `null` for one that is answered by itself. */
-  follow: (() => Submitted) | null
-  answer: Submitted | null
-}
-
-/** Submits for several callers at once, as if one came after the other. */
-export async function submit(
-  transaction: Transaction,
-  calls: readonly SubmitCall[],
-): Promise<readonly (readonly Submitted[])[]> {
-  const items = calls.flatMap(({ now, items: of }) =>
-    of.map((request): Item => ({ request, now, queueId: null, follow: null, answer: null })),
-  )
-  for (const { request } of items)
-    if (request.queue !== null && request.job === null) throw new Error('a request with a queue needs the settings of its job')
-  await idempotencyAnswers(transaction, items)
-  await findQueueIds(transaction, items.filter(isOpen))
-  await findHolders(transaction, items.filter(isOpen))
-  await insert(transaction, items.filter(isOpen))
-  for (const item of items) item.answer ??= item.follow!()
-  rememberAnswers(transaction, items)
-  if (items.length > 0) await transaction.lanes.balance(Math.max(...items.map(({ now }) => now)))
-  let at = 0
-  return calls.map(({ items: of }) => of.map(() => items[at++]!.answer!))
-}
-
-const isOpen = ({ answer, follow }: Item): boolean => answer === null && follow === null
-
-async function findQueueIds(transaction: Transaction, items: readonly Item[]): Promise<void> {
-  const names = items.flatMap(({ request }) => request.queue ?? [])
-  if (names.length === 0) return
-  const ids = await transaction.makeQueues(names, items[0]!.now)
-  for (const item of items) if (item.request.queue !== null) item.queueId = ids.get(item.request.queue)!
-}
-
-/** Answers items whose unique key is taken, by a job that is there or by an item before them. */
-async function findHolders(transaction: Transaction, items: readonly Item[]): Promise<void> {
-  const firsts = new Map<string, Item>()
-  for (const item of items) {
-    const uniqueKey = item.request.job?.uniqueKey ?? null
-    if (uniqueKey === null || item.queueId === null) continue
-    const name = `${item.queueId}:${uniqueKey}`
-    const first = firsts.get(name)
-    if (first === undefined) firsts.set(name, item)
-    else item.follow = () => ({ id: first.answer!.id, hasJob: true, outcome: 'existing' })
-  }
-  if (firsts.size === 0) return
-  const unique = [...firsts.values()]
-  const holders = await transaction.rows<[number, string, number]>(
+async function uniqueHolders(
+  from: Queryable,
+  keys: readonly (readonly [queueId: number, key: string])[],
+): Promise<Map<string, number>> {
+  const holders = await from.rows<[number, string, number]>(
     SELECT_HOLDERS,
-    array(unique.map(({ queueId }) => queueId)),
-    textArray(unique.map(({ request }) => request.job!.uniqueKey)),
+    array(keys.map(([queueId]) => queueId)),
+    textArray(keys.map(([, key]) => key)),
   )
-  for (const [queueId, key, id] of holders) firsts.get(`${queueId}:${key}`)!.answer = { id, hasJob: true, outcome: 'existing' }
-}
-
-/**
- * A body with its headers up to this many characters stands in the request's own row. That row is rewritten when the job
- * starts and when it ends, which costs more for a larger body than a row of its own does.
- */
-const INLINE_UP_TO = 96
-
-export const isInline = (meta: string | null, body: string): boolean => (meta?.length ?? 0) + body.length <= INLINE_UP_TO
-
-/** What goes into the table for one item. */
-interface Row {
-  readonly item: Item
-  stage: Stage | null
-  readonly meta: string | null
-  readonly body: string
-  readonly inline: boolean
-}
-
-async function insert(transaction: Transaction, items: readonly Item[]): Promise<void> {
-  if (items.length === 0) return
-  const rows = items.map(toRow)
-  const latest = Math.max(...items.map(({ now }) => now))
-  const roomy = await useRoom<Lane>(transaction, rows, latest)
-  const first = await insertRows(transaction, rows, latest)
-  for (const [index, { item, stage }] of rows.entries()) {
-    const { queueId, request, now } = item
-    item.answer = { id: first + index, hasJob: queueId !== null, outcome: 'created' }
-    if (queueId === null) continue
-    transaction.move(queueId, request.job!.concurrencyKey, null, stage)
-    transaction.stats(queueId, now).submitted++
-  }
-  transaction.lanes.leave(roomy)
-  insertLabels(
-    transaction,
-    items.flatMap((item) => {
-      const labels = item.queueId === null ? null : item.request.job!.labels
-      return labels === null ? [] : [[item.answer!.id, labels] as const]
-    }),
-  )
-}
-
-function toRow(item: Item): Row {
-  const { request, now } = item
-  const meta = formatMeta(request)
-  const inline = isInline(meta, request.body)
-  const stage = item.queueId === null ? null : pendingStage(request.job!.runAt ?? now, request.job!.concurrencyKey, now)
-  return { item, stage, meta, body: request.body, inline }
+  return new Map(holders.map(([queueId, key, id]) => [`${queueId}:${key}`, id]))
 }
 
 /** @returns the id of the first row; the others follow it. */
-async function insertRows(transaction: Transaction, rows: readonly Row[], latest: Instant): Promise<number> {
+async function insertRows(transaction: Transaction, rows: readonly SubmittedRow[], latest: Instant): Promise<number> {
   const jobs = rows.map(({ item }) => (item.queueId === null ? null : item.request.job))
   const ordered = jobs.some((job) => job?.uniqueKey != null)
   const apart = rows.some(({ inline }) => !inline)
@@ -153,7 +65,7 @@ async function insertRows(transaction: Transaction, rows: readonly Row[], latest
 }
 
 /** Times that rise with the ids, though those who submit together may have read the clock in another order. */
-function notBefore(rows: readonly Row[]): Instant[] {
+function notBefore(rows: readonly SubmittedRow[]): Instant[] {
   let latest = Number.NEGATIVE_INFINITY
   return rows.map(({ item }) => {
     latest = Math.max(latest, item.now)

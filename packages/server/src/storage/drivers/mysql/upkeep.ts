@@ -1,9 +1,9 @@
-import { DAY, type Duration, type Instant, MINUTE } from '../../../lib/time.ts'
+import type { Instant } from '../../../lib/time.ts'
 import type { RateLimit } from '../../../model/rate-limit.ts'
-import { HOURS_KEPT, MINUTES_KEPT } from '../../contract/stats.ts'
 import type { StorageSize, UpkeepStore } from '../../contract/upkeep.ts'
 import { STATS_COLUMNS } from '../../sql/queue-change.ts'
 import { Stage } from '../../sql/stages.ts'
+import { foldBefore, type Pruned, type PruningVerbs, prune, type SweepPosition, type SweptRecord } from '../../sql/upkeep.ts'
 import type { Database } from './database.ts'
 import { firstIdAt } from './listing.ts'
 import { foldLogEventCounts } from './log-event-roll-ups.ts'
@@ -12,18 +12,7 @@ import { adding, type Transaction } from './transaction.ts'
 import type { Scalar } from './values.ts'
 import type { Writer } from './writer.ts'
 
-/** How long sightings of workers are kept. */
-const WORKERS_KEPT = 30 * DAY
-
-/** A sweep through more queues than these would take long. */
-const QUEUES_AT_ONCE = 100
-
-/** Roll-ups of what is past for so many minutes are folded into one row: clocks differ, and transactions take a while. */
-const FOLD_AFTER = 3
 const FOLDED_AT_ONCE = 5_000
-
-/** Stands for a queue's id in the sweep through requests that made no job. */
-const WITHOUT_JOB = 0
 
 export class MysqlUpkeep implements UpkeepStore {
   readonly #db: Database
@@ -34,14 +23,10 @@ export class MysqlUpkeep implements UpkeepStore {
     this.#writer = writer
   }
 
-  prune({
-    now,
-    retention,
-    limit,
-  }: Parameters<UpkeepStore['prune']>[0]): Promise<{ readonly deleted: number; readonly more: boolean }> {
+  prune(params: Parameters<UpkeepStore['prune']>[0]): Promise<Pruned> {
     return this.#db.underWay(async () => {
-      const pruned = await this.#writer.transact((transaction) => prune(transaction, now, retention, limit))
-      const past = Math.floor(now / MINUTE) - FOLD_AFTER
+      const pruned = await this.#writer.transact((transaction) => prune(transaction, params, VERBS))
+      const past = foldBefore(params.now)
       await this.#writer.transact((transaction) => fold(transaction, past))
       await this.#writer.transact((transaction) => foldLogEventCounts(transaction, past, FOLDED_AT_ONCE))
       return pruned
@@ -66,115 +51,38 @@ export class MysqlUpkeep implements UpkeepStore {
   }
 }
 
-async function prune(
-  transaction: Transaction,
-  now: Instant,
-  retention: Duration | null,
-  limit: number,
-): Promise<{ readonly deleted: number; readonly more: boolean }> {
-  const swept = await sweep(transaction, retention, now, limit)
-  let { more } = swept
-  for (const [table, condition, before] of await sideTables(transaction, now)) {
-    const { affectedRows } = await transaction.execute(
-      `DELETE FROM octoflow_${table} WHERE ${condition} LIMIT ?`,
-      before,
-      limit,
+const VERBS: PruningVerbs<Transaction> = {
+  async readPosition(transaction) {
+    return (await transaction.rows<SweepPosition>(SELECT_SWEEP))[0]!
+  },
+  storePosition: (transaction, position) => transaction.send(STORE_SWEEP, ...(position ?? BEGINNING)),
+  retentions: (transaction, first, retention, limit) => transaction.rows(SELECT_RETENTIONS, retention, first, retention, limit),
+  firstIdAt,
+  async finishedJobs(transaction, queueId, after, before, limit) {
+    const found = await Promise.all(
+      [Stage.completed, Stage.cancelled, Stage.dead].map((stage) =>
+        transaction.rows<SweptRecord>(SELECT_FINISHED, queueId, stage, after, before, limit),
+      ),
     )
-    if (affectedRows === limit) more = true
-  }
-  await transaction.lanes.balance(now)
-  return { deleted: swept.deleted, more }
+    return found
+      .flat()
+      .sort(([a], [b]) => a - b)
+      .slice(0, limit)
+  },
+  requestsWithoutJob: (transaction, after, before, limit) =>
+    transaction.rows<SweptRecord>(SELECT_WITHOUT_JOB, after, before, limit),
+  async longestPeriod(transaction) {
+    const limits = await transaction.rows<[string | null, string | null]>(SELECT_RATE_LIMITS)
+    return Math.max(0, ...limits.flat().flatMap((limit) => (limit === null ? [] : (JSON.parse(limit) as RateLimit).period)))
+  },
+  placeholder: '?',
+  async deleteOutlived(transaction, { table, condition, values }, limit) {
+    const sql = `DELETE FROM octoflow_${table} WHERE ${condition} LIMIT ?`
+    return (await transaction.execute(sql, ...values, limit)).affectedRows
+  },
 }
 
-/**
- * Goes on from where the last sweep stopped: through the queues in order of id, and in each through its finished jobs in
- * order of id. A round is over when it has come to the end of the last queue.
- *
- * Only what came before `before` can have outlived it, so the way through a queue ends there and does not lead through the
- * many that are kept; what it does step over is old work that finished lately.
- */
-async function sweep(
-  transaction: Transaction,
-  retention: Duration | null,
-  now: Instant,
-  limit: number,
-): Promise<{ readonly deleted: number; readonly more: boolean }> {
-  const [stopped] = await transaction.rows<[number, number]>('SELECT queue_id, position FROM octoflow_sweep FOR UPDATE')
-  const [stoppedIn, stoppedAt] = stopped!
-  const firstIds = new Map<Instant, number>()
-  let deleted = 0
-  let left = limit
-  for (const [visited, [queueId, kept]] of (await retentionsFrom(transaction, stoppedIn, retention)).entries()) {
-    const position = queueId === stoppedIn ? stoppedAt : 0
-    if (visited === QUEUES_AT_ONCE) return stopAt(transaction, queueId, position, deleted)
-    const before = now - kept
-    const upto = firstIds.get(before) ?? (await firstIdAt(transaction, before))
-    firstIds.set(before, upto)
-    const candidates = await finishedJobs(transaction, queueId, position, upto, left)
-    const outlived = candidates.filter(([, at]) => at < before).map(([id]) => id)
-    if (outlived.length > 0) deleted += (await transaction.jobs.delete(outlived)).size
-    left -= candidates.length
-    if (left === 0) return stopAt(transaction, queueId, candidates.at(-1)?.[0] ?? position, deleted)
-  }
-  transaction.send(STORE_POSITION, WITHOUT_JOB, 0)
-  return { deleted, more: false }
-}
-
-function stopAt(
-  transaction: Transaction,
-  queueId: number,
-  position: number,
-  deleted: number,
-): { readonly deleted: number; readonly more: true } {
-  transaction.send(STORE_POSITION, queueId, position)
-  return { deleted, more: true }
-}
-
-/** The queues from `first` on in which something may have outlived its retention, one more than are visited at once. */
-async function retentionsFrom(
-  transaction: Transaction,
-  first: number,
-  retention: Duration | null,
-): Promise<[queueId: number, kept: Duration][]> {
-  const queues = await transaction.rows<[number, Duration]>(SELECT_RETENTIONS, retention, first, retention, QUEUES_AT_ONCE + 1)
-  return first === WITHOUT_JOB && retention !== null ? [[WITHOUT_JOB, retention], ...queues] : queues
-}
-
-/** Rows by which a queue's jobs, or the requests without a job, are looked at: id and since when it counts. */
-async function finishedJobs(
-  transaction: Transaction,
-  queueId: number,
-  after: number,
-  upto: number,
-  limit: number,
-): Promise<readonly (readonly [id: number, at: Instant])[]> {
-  if (queueId === WITHOUT_JOB) return transaction.rows<[number, Instant]>(SELECT_WITHOUT_JOB, after, upto, limit)
-  const found = await Promise.all(
-    [Stage.completed, Stage.cancelled, Stage.dead].map((stage) =>
-      transaction.rows<[number, Instant]>(SELECT_FINISHED, queueId, stage, after, upto, limit),
-    ),
-  )
-  return found
-    .flat()
-    .sort(([a], [b]) => a - b)
-    .slice(0, limit)
-}
-
-async function sideTables(
-  transaction: Transaction,
-  now: Instant,
-): Promise<readonly (readonly [table: string, condition: string, before: number])[]> {
-  const limits = await transaction.rows<[string | null, string | null]>(SELECT_RATE_LIMITS)
-  const periods = limits.flat().flatMap((limit) => (limit === null ? [] : (JSON.parse(limit) as RateLimit).period))
-  return [
-    ['idempotency', 'expires_at <= ?', now],
-    ['workers', 'last_seen_at < ?', now - WORKERS_KEPT],
-    ['stats', 'span = 1 AND start < ?', Math.floor((now - MINUTES_KEPT) / MINUTE)],
-    ['stats', 'span = 60 AND start < ?', Math.floor((now - HOURS_KEPT) / MINUTE)],
-    ['rate_usage', 'slice < ?', now - 2 * Math.max(0, ...periods)],
-    ['lanes', 'running = 0 AND ready = 0 AND held = 0 AND wake_at IS NULL AND ? IS NOT NULL', now],
-  ]
-}
+const BEGINNING: SweepPosition = [0, 0]
 
 /** What the connections noted of a minute, or an hour, that is past becomes one row. */
 async function fold(transaction: Transaction, minute: number): Promise<void> {
@@ -200,7 +108,9 @@ const SELECT_RETENTIONS = `SELECT id, COALESCE(retention, ?) FROM octoflow_queue
     AND (SELECT COALESCE(SUM(completed + cancelled + dead), 0) FROM octoflow_counts WHERE queue_id = q.id) > 0
   ORDER BY id LIMIT ?`
 
-const STORE_POSITION = 'UPDATE octoflow_sweep SET queue_id = ?, position = ?'
+const SELECT_SWEEP = 'SELECT queue_id, position FROM octoflow_sweep FOR UPDATE'
+
+const STORE_SWEEP = 'UPDATE octoflow_sweep SET queue_id = ?, position = ?'
 
 const SELECT_RATE_LIMITS = `SELECT rate_limit, key_rate_limit FROM octoflow_queues
   WHERE rate_limit IS NOT NULL OR key_rate_limit IS NOT NULL`

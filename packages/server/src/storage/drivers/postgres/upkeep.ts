@@ -1,25 +1,12 @@
-import { DAY, type Duration, type Instant, MINUTE } from '../../../lib/time.ts'
-import { HOURS_KEPT, MINUTES_KEPT } from '../../contract/stats.ts'
+import type { Duration, Instant } from '../../../lib/time.ts'
 import type { StorageSize, UpkeepStore } from '../../contract/upkeep.ts'
 import { STATS_COLUMNS } from '../../sql/queue-change.ts'
-import type { Value } from './connection.ts'
+import { foldBefore, type Pruned, type PruningVerbs, prune, type SweepPosition, type SweptRecord } from '../../sql/upkeep.ts'
 import type { Database } from './database.ts'
 import { firstIdAt } from './listing.ts'
 import { foldLogEventCounts } from './log-event-roll-ups.ts'
 import type { Transaction } from './transaction.ts'
 import type { Writer } from './writer.ts'
-
-/** How long sightings of workers are kept. */
-const WORKERS_KEPT = 30 * DAY
-
-/** Roll-ups whose span is past for so many minutes are folded into one row: clocks differ, and transactions take a while. */
-const FOLD_AFTER = 3
-
-/** A sweep through more queues than these would take more than some milliseconds. */
-const QUEUES_AT_ONCE = 100
-
-/** Stands for a queue's id in the sweep through requests that made no job. */
-const WITHOUT_JOB = 0
 
 export class PostgresUpkeep implements UpkeepStore {
   readonly #db: Database
@@ -30,15 +17,11 @@ export class PostgresUpkeep implements UpkeepStore {
     this.#writer = writer
   }
 
-  prune({
-    now,
-    retention,
-    limit,
-  }: Parameters<UpkeepStore['prune']>[0]): Promise<{ readonly deleted: number; readonly more: boolean }> {
+  prune(params: Parameters<UpkeepStore['prune']>[0]): Promise<Pruned> {
     return this.#db.underWay(async () => {
-      const pruned = await this.#writer.transact((transaction) => prune(transaction, now, retention, limit))
+      const pruned = await this.#writer.transact((transaction) => prune(transaction, params, VERBS))
       await this.#writer.transact((transaction) => {
-        const past = Math.floor(now / MINUTE) - FOLD_AFTER
+        const past = foldBefore(params.now)
         transaction.send(FOLD, past)
         foldLogEventCounts(transaction, past)
       })
@@ -63,86 +46,32 @@ export class PostgresUpkeep implements UpkeepStore {
   }
 }
 
-async function prune(
-  transaction: Transaction,
-  now: Instant,
-  retention: Duration | null,
-  limit: number,
-): Promise<{ readonly deleted: number; readonly more: boolean }> {
-  const swept = await sweep(transaction, retention, now, limit)
-  let { more } = swept
-  const [period] = (await transaction.rows<[Duration | null]>(SELECT_LONGEST_PERIOD))[0]!
-  for (const [sql, ...values] of sideTables(now, period ?? 0))
-    if ((await transaction.rows(sql, ...values, limit)).length === limit) more = true
-  await transaction.lanes.balance(now)
-  return { deleted: swept.deleted, more }
+const VERBS: PruningVerbs<Transaction> = {
+  async readPosition(transaction) {
+    return (await transaction.rows<SweepPosition>(SELECT_SWEEP))[0] ?? null
+  },
+  storePosition(transaction, position) {
+    if (position === null) transaction.send('DELETE FROM octoflow_sweep')
+    else transaction.send(STORE_SWEEP, ...position)
+  },
+  retentions: (transaction, first, retention, limit) => transaction.rows(SELECT_RETENTIONS, first, retention, limit),
+  firstIdAt,
+  finishedJobs: (transaction, queueId, after, before, limit) =>
+    transaction.rows<SweptRecord>(SELECT_FINISHED, after, before, limit, queueId),
+  requestsWithoutJob: (transaction, after, before, limit) =>
+    transaction.rows<SweptRecord>(SELECT_WITHOUT_JOB, after, before, limit),
+  async longestPeriod(transaction) {
+    return (await transaction.rows<[Duration | null]>(SELECT_LONGEST_PERIOD))[0]![0] ?? 0
+  },
+  placeholder: '$2',
+  async deleteOutlived(transaction, { table, condition, values }, limit) {
+    return (await transaction.rows(deleting(table, condition), limit, ...values)).length
+  },
 }
-
-/**
- * Goes on from where the last sweep stopped: through the queues in order of id, and in each through its finished jobs in
- * order of id. A round is over when it has come to the end of the last queue.
- *
- * Only what came before `before` can have outlived it, so the way through a queue ends there and does not lead through the
- * many that are kept; what it does step over is old work that finished lately.
- */
-async function sweep(
-  transaction: Transaction,
-  retention: Duration | null,
-  now: Instant,
-  limit: number,
-): Promise<{ readonly deleted: number; readonly more: boolean }> {
-  const [stoppedIn, stoppedAt] = (await transaction.rows<[number, number]>(SELECT_SWEEP))[0] ?? [WITHOUT_JOB, 0]
-  const stopAt = (queueId: number, position: number, deleted: number) => {
-    transaction.send(STORE_SWEEP, queueId, position)
-    return { deleted, more: true }
-  }
-  const firstIds = new Map<Instant, number>()
-  let deleted = 0
-  let left = limit
-  for (const [visited, [queueId, kept]] of (await retentionsFrom(transaction, stoppedIn, retention)).entries()) {
-    const position = queueId === stoppedIn ? stoppedAt : 0
-    if (visited === QUEUES_AT_ONCE) return stopAt(queueId, position, deleted)
-    const before = now - kept
-    const upto = firstIds.get(before) ?? (await firstIdAt(transaction, before))
-    firstIds.set(before, upto)
-    const candidates = await looksAt(transaction, queueId, position, upto, left)
-    const outlived = candidates.filter(([, at]) => at < before).map(([id]) => id)
-    if (outlived.length > 0) deleted += (await transaction.jobs.delete(outlived)).size
-    left -= candidates.length
-    if (left === 0) return stopAt(queueId, candidates.at(-1)?.[0] ?? position, deleted)
-  }
-  transaction.send('DELETE FROM octoflow_sweep')
-  return { deleted, more: false }
-}
-
-/** The queues from `first` on in which something may have outlived its retention, one more than are visited at once. */
-async function retentionsFrom(
-  transaction: Transaction,
-  first: number,
-  retention: Duration | null,
-): Promise<[queueId: number, kept: Duration][]> {
-  const queues = await transaction.rows<[number, Duration]>(SELECT_RETENTIONS, first, retention, QUEUES_AT_ONCE + 1)
-  return first === WITHOUT_JOB && retention !== null ? [[WITHOUT_JOB, retention], ...queues] : queues
-}
-
-/** Rows by which a queue's jobs, or the requests without a job, are looked at: id and since when it counts. */
-const looksAt = (transaction: Transaction, queueId: number, after: number, upto: number, limit: number) =>
-  queueId === WITHOUT_JOB
-    ? transaction.rows<[id: number, at: Instant]>(SELECT_WITHOUT_JOB, after, upto, limit)
-    : transaction.rows<[id: number, at: Instant]>(SELECT_FINISHED, after, upto, limit, queueId)
-
-const sideTables = (now: Instant, longestPeriod: Duration): readonly (readonly [sql: string, ...Value[]])[] => [
-  [outlived('idempotency', 'expires_at <= $1'), now],
-  [outlived('workers', 'last_seen_at < $1'), now - WORKERS_KEPT],
-  [outlived('stats', 'span = 1 AND start < $1'), Math.floor((now - MINUTES_KEPT) / MINUTE)],
-  [outlived('stats', 'span = 60 AND start < $1'), Math.floor((now - HOURS_KEPT) / MINUTE)],
-  [outlived('rate_usage', 'slice < $1'), now - 2 * longestPeriod],
-  [outlived('lanes', 'running = 0 AND ready = 0 AND held = 0 AND wake_at IS NULL AND $1::bigint IS NOT NULL'), now],
-]
 
 // What somebody uses at this moment is left for the next time.
-const outlived = (table: string, condition: string): string => `DELETE FROM octoflow_${table} WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM octoflow_${table} WHERE ${condition} LIMIT $2 FOR UPDATE SKIP LOCKED))
+const deleting = (table: string, condition: string): string => `DELETE FROM octoflow_${table} WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM octoflow_${table} WHERE ${condition} LIMIT $1 FOR UPDATE SKIP LOCKED))
   RETURNING 1`
 
 const SELECT_RETENTIONS = `SELECT q.id, coalesce(q.retention, $2) FROM octoflow_queues q

@@ -1,6 +1,7 @@
 import { type Duration, HOUR, type Instant, MINUTE } from '../../../lib/time.ts'
 import type { StatsPoint, StatsStore, StatsSums } from '../../contract/stats.ts'
 import { STATS_COLUMNS } from '../../sql/queue-change.ts'
+import { rangesOf } from '../../sql/roll-ups.ts'
 import type { Database } from './database.ts'
 
 export class MysqlStats implements StatsStore {
@@ -40,22 +41,6 @@ export class MysqlStats implements StatsStore {
     for (const [key, ...row] of parts.flat()) sums.set(key, add(row, sums.get(key)))
     return sums
   }
-}
-
-/** Which rows of `octoflow_stats` to read, in minutes since the epoch: hours where they fit, minutes at the ragged ends. */
-function rangesOf(
-  from: number,
-  to: number,
-  byHours: boolean,
-): readonly (readonly [span: number, first: number, beyond: number])[] {
-  const firstHour = Math.ceil(from / 60) * 60
-  const lastHour = Math.floor(to / 60) * 60
-  if (!byHours || firstHour >= lastHour) return [[1, from, to]]
-  return [
-    [1, from, firstHour],
-    [60, firstHour, lastHour],
-    [1, lastHour, to],
-  ]
 }
 
 const add = (row: readonly number[], to: StatsSums | undefined): StatsSums =>

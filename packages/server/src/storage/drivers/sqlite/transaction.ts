@@ -1,7 +1,7 @@
-import type { Backoff } from '../../../lib/backoff.ts'
 import { type Instant, MINUTE } from '../../../lib/time.ts'
 import type { QueueSettings } from '../../../model/queue.ts'
-import type { RateLimit } from '../../../model/rate-limit.ts'
+import { STATS_COLUMNS, StatsRow } from '../../sql/queue-change.ts'
+import { type QueueRecord as SharedRecord, settingsOf } from '../../sql/queues.ts'
 import { Stage } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
 import { Lanes } from './lanes.ts'
@@ -99,7 +99,10 @@ export class Transaction {
     this.logEvents.flush()
     for (const queue of this.#queues.values()) if (queue.countsChanged) this.db.run(UPDATE_COUNTS, ...queue.counts, queue.id)
     for (const row of this.#sums)
-      for (const span of STATS_SPANS) this.db.run(ADD_STATS, row.queueId, span, row.minute - (row.minute % span), ...row.sums())
+      for (const span of STATS_SPANS) {
+        const start = row.minute - (row.minute % span)
+        this.db.run(ADD_STATS, row.queueId, span, start, ...STATS_COLUMNS.map((column) => row[column]))
+      }
     if (this.#sequenceUsed)
       this.db.run('UPDATE octoflow_sequence SET next_id = ?, last_at = ?', this.#sequence!.nextId, this.#sequence!.lastAt)
   }
@@ -132,23 +135,7 @@ export const SELECT_QUEUE = `SELECT id, name, created_at, version, paused, concu
   key_rate_limit, max_attempts, backoff, retention, handler, review, ready, scheduled, held, running, completed, cancelled, dead
   FROM octoflow_queues`
 
-export type QueueRecord = readonly [
-  id: number,
-  name: string,
-  createdAt: Instant,
-  version: number,
-  paused: number,
-  concurrency: number | null,
-  keyConcurrency: number,
-  rateLimit: string | null,
-  keyRateLimit: string | null,
-  maxAttempts: number | null,
-  backoff: string | null,
-  retention: number | null,
-  handler: string | null,
-  review: string | null,
-  ...counts: number[],
-]
+export type QueueRecord = readonly [...SharedRecord, review: string | null, ...counts: number[]]
 
 const COUNTS_BEGIN = 14
 
@@ -179,17 +166,7 @@ export class QueueRow {
     this.name = record[1]
     this.createdAt = record[2]
     this.version = record[3]
-    this.settings = {
-      paused: record[4] === 1,
-      concurrency: record[5],
-      keyConcurrency: record[6],
-      rateLimit: parse<RateLimit>(record[7]),
-      keyRateLimit: parse<RateLimit>(record[8]),
-      maxAttempts: record[9],
-      backoff: parse<Backoff>(record[10]),
-      retention: record[11],
-      handler: record[12],
-    }
+    this.settings = settingsOf(record)
     this.review = record[13]
     this.counts = record.slice(COUNTS_BEGIN) as number[]
   }
@@ -202,52 +179,11 @@ export class QueueRow {
   }
 }
 
-const parse = <T>(json: string | null): T | null => (json === null ? null : (JSON.parse(json) as T))
-
 /** The minutes that a row of `octoflow_stats` sums over: itself, or the hour. */
 const STATS_SPANS = [1, 60] as const
 
-/** What happened in one minute: what is added to a row of `octoflow_stats` for each span. */
-export class StatsRow {
-  readonly queueId: number
-  readonly minute: number
-  submitted = 0
-  started = 0
-  completed = 0
-  failed = 0
-  dead = 0
-  cancelled = 0
-  expired = 0
-  waited = 0
-  ran = 0
-  finished = 0
-
-  constructor(queueId: number, minute: number) {
-    this.queueId = queueId
-    this.minute = minute
-  }
-
-  sums(): number[] {
-    const { submitted, started, completed, failed, dead, cancelled, expired, waited, ran, finished } = this
-    return [submitted, started, completed, failed, dead, cancelled, expired, waited, ran, finished]
-  }
-}
-
 const UPDATE_COUNTS = `UPDATE octoflow_queues
   SET ready = ?, scheduled = ?, held = ?, running = ?, completed = ?, cancelled = ?, dead = ? WHERE id = ?`
-
-export const STATS_COLUMNS = [
-  'submitted',
-  'started',
-  'completed',
-  'failed',
-  'dead',
-  'cancelled',
-  'expired',
-  'waited',
-  'ran',
-  'finished',
-] as const
 
 const ADD_STATS = `INSERT INTO octoflow_stats (queue_id, span, start, ${STATS_COLUMNS.join(', ')})
   VALUES (?, ?, ?${', ?'.repeat(STATS_COLUMNS.length)})

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JobState } from '../../src/model/job.ts'
 import { Connection, type Queryable, type Value } from '../../src/storage/drivers/postgres/connection.ts'
-import { listIds } from '../../src/storage/drivers/postgres/listing.ts'
+import { idsOf } from '../../src/storage/drivers/postgres/listing.ts'
 import { parseUrl } from '../../src/storage/drivers/postgres/url.ts'
+import { listIds } from '../../src/storage/sql/listing.ts'
 import { NOW, newRequest } from '../conformance/harness.ts'
 import { openSchema, querySchema, SKIPPED, shareServer } from './postgres-storage.ts'
 
@@ -35,7 +36,7 @@ test('A page reads few rows but those that it shows, however many others there a
     for (const [states, order, found] of LISTS) {
       const observed = new Observed(connection)
       const load = async (ids: readonly number[]) => ids.map((id) => ({ id }))
-      const { items } = await listIds(observed, { states }, { order, limit: PAGE, after: null }, { load })
+      const { items } = await listIds(idsOf(observed), { states }, { order, limit: PAGE, after: null }, { load })
       const what = `${states.join(', ')} ${order}: ${observed.read} rows read`
       assert.equal(items.length, found, what)
       assert.ok(observed.read <= 2 * PAGE, what)

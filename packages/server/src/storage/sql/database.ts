@@ -2,6 +2,18 @@ import { OctoflowError } from '../../errors/octoflow-error.ts'
 import { Pool, type PooledConnection } from './pool.ts'
 import { QueueNames } from './queue-names.ts'
 
+/** What the verbs of a store read with. */
+export type Reading<From> = From & {
+  reading<Result>(read: (connection: From) => Promise<Result>): Promise<Result>
+  underWay<Result>(work: () => Promise<Result>): Promise<Result>
+}
+
+/** What the verbs of a store write with: `write` for those that nobody calls often, `transact` within what is under way. */
+export interface Writing<In> {
+  write<Result>(work: (transaction: In) => Promise<Result>): Promise<Result>
+  transact<Result>(work: (transaction: In) => Promise<Result>): Promise<Result>
+}
+
 /** The database as all verbs share it: its connections, and what is known of it for good. */
 export abstract class SharedDatabase<Connection extends PooledConnection> {
   readonly pool: Pool<Connection>

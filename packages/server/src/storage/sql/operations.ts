@@ -1,16 +1,15 @@
-import type { OctoflowError } from '../../errors/octoflow-error.ts'
 import type { Instant } from '../../lib/time.ts'
 import type { Job } from '../../model/job.ts'
 import type { JobFilter } from '../../model/job-filter.ts'
 import type { LogEventFilter } from '../../model/log-event.ts'
 import type { JobAction, Operation, OperationAction, OperationState } from '../../model/operation.ts'
-import type { Retry } from '../contract/jobs.ts'
-import type { Page, PageRequest } from '../contract/page.ts'
 import type { MovedJob } from '../contract/storage.ts'
-import type { JobRecord } from './job-record.ts'
+import type { JobTransaction } from './job-transaction.ts'
 import { outlineLogEvents } from './log-event-listing.ts'
 import type { LogEventReader } from './log-event-reader.ts'
 import { stateOf } from './stages.ts'
+import { cancelJob, retryJobs, type SteeringStatements } from './steering.ts'
+import { type JobReader, listJobs } from './stored-jobs.ts'
 
 export type OperationRecord = readonly [
   id: number,
@@ -36,25 +35,14 @@ export const toOperation = (record: OperationRecord): Operation => {
 export const OPERATION_COLUMNS =
   'id, action, filter, state, position, sequence, upto, examined, changed, skipped, created_at, created_by, finished_at'
 
-/** A transaction, as far as operations act in it. */
-interface OperatingTransaction {
-  readonly jobs: {
-    find(id: number): JobRecord | undefined
-    lock(ids: readonly number[]): Promise<void>
-    /** @returns those that there were. */
-    delete(ids: readonly number[]): Promise<ReadonlySet<number>>
-  }
-  readonly lanes: { balance(now: Instant): Promise<void> }
-  readonly logEvents: { remove(sequences: readonly number[]): Promise<number> }
+/** What an operation does with jobs and log events. */
+export interface OperationVerbs<In> {
+  readonly jobs: JobReader<In> & SteeringStatements<In>
+  logEventsOf(transaction: In): LogEventReader
 }
 
-/** What an operation does with jobs and log events. */
-export interface OperationVerbs<In extends OperatingTransaction> {
-  listJobs(transaction: In, filter: JobFilter, page: PageRequest): Promise<Page<Job>>
-  /** @returns what stood in the way. */
-  cancelJob(transaction: In, id: number, reason: string, note: string, now: Instant): OctoflowError | null
-  retryJobs(transaction: In, items: readonly Retry[], note: string, now: Instant): Promise<readonly (OctoflowError | null)[]>
-  logEventsOf(transaction: In): LogEventReader
+interface OperatingTransaction extends JobTransaction {
+  readonly logEvents: { remove(sequences: readonly number[]): Promise<number> }
 }
 
 /** What one step of an operation came to, to be added to its row. */
@@ -82,7 +70,7 @@ export function stepOperation<In extends OperatingTransaction>(
 
 async function stepJobs<In extends OperatingTransaction>(
   transaction: In,
-  { listJobs }: OperationVerbs<In>,
+  verbs: OperationVerbs<In>,
   [, , filterText, , position, , upto]: OperationRecord,
   limit: number,
   actOn: (jobs: readonly Job[]) => Promise<readonly Job[]>,
@@ -90,7 +78,7 @@ async function stepJobs<In extends OperatingTransaction>(
 ): Promise<OperationStep> {
   const filter = JSON.parse(filterText) as JobFilter
   // Jobs change their place in the lists as they are acted on, but never their id: the way through is by id.
-  const page = await listJobs(transaction, filter, { order: 'asc', after: position, limit })
+  const page = await listJobs(transaction, verbs.jobs, filter, { order: 'asc', after: position, limit })
   const jobs = page.items.filter((job) => job.id <= upto)
   const changed = await actOn(jobs)
   await transaction.lanes.balance(now)
@@ -137,7 +125,7 @@ async function deleteLogEvents<In extends OperatingTransaction>(
 /** @returns the jobs that were acted on. */
 async function act<In extends OperatingTransaction>(
   transaction: In,
-  { cancelJob, retryJobs }: OperationVerbs<In>,
+  verbs: OperationVerbs<In>,
   action: JobAction,
   jobs: readonly Job[],
   note: string,
@@ -147,12 +135,12 @@ async function act<In extends OperatingTransaction>(
   switch (action) {
     case 'retry': {
       const items = ids.map((id) => ({ id, payload: null, queue: null }))
-      const errors = await retryJobs(transaction, items, note, now)
+      const errors = await retryJobs(transaction, verbs.jobs, items, note, now)
       return jobs.filter((_, index) => errors[index] === null)
     }
     case 'cancel':
       await transaction.jobs.lock(ids)
-      return jobs.filter(({ id }) => cancelJob(transaction, id, 'cancelled', note, now) === null)
+      return jobs.filter(({ id }) => cancelJob(transaction, verbs.jobs, id, 'cancelled', note, now) === null)
     case 'delete': {
       const deleted = await transaction.jobs.delete(ids)
       return jobs.filter(({ id }) => deleted.has(id))

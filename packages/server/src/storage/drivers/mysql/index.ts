@@ -1,16 +1,19 @@
 import type { Storage, StorageCapabilities } from '../../contract/storage.ts'
+import { SqlEvents } from '../../sql/events.ts'
+import { SqlJobs } from '../../sql/jobs.ts'
+import { SqlRequests } from '../../sql/requests.ts'
 import { MysqlAccess } from './access.ts'
 import { Database } from './database.ts'
-import { MysqlEvents } from './events.ts'
+import { eventStatements } from './events.ts'
 import { MysqlIdempotency } from './idempotency.ts'
-import { MysqlJobs } from './jobs.ts'
+import { jobStatements } from './jobs.ts'
 import { MysqlLeader } from './leader.ts'
 import { MysqlLeases } from './leases.ts'
 import { MysqlLogEvents } from './log-events.ts'
 import { MysqlMigrations } from './migrations.ts'
 import { MysqlOperations } from './operations.ts'
 import { MysqlQueues } from './queues.ts'
-import { MysqlRequests } from './requests.ts'
+import { requestStatements } from './requests.ts'
 import { MysqlResults } from './results.ts'
 import type { Server } from './server.ts'
 import { Signals } from './signals.ts'
@@ -51,10 +54,10 @@ export function openMysql({ url, onError }: MysqlOptions): Storage {
   return {
     capabilities: CAPABILITIES,
     migrations: new MysqlMigrations(db),
-    requests: new MysqlRequests(db, writer),
-    jobs: new MysqlJobs(db, writer),
+    requests: new SqlRequests(db, writer, requestStatements),
+    jobs: new SqlJobs(db, writer, jobStatements),
     leases: new MysqlLeases(db, writer),
-    events: new MysqlEvents(db, writer),
+    events: new SqlEvents(db, writer, eventStatements),
     results: new MysqlResults(db),
     queues: new MysqlQueues(db, writer),
     workers: new MysqlWorkers(db, writer),

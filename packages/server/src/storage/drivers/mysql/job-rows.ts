@@ -117,12 +117,12 @@ export class JobRows {
     await this.lock(ids)
     this.save()
     const deleted = (await this.#transaction.rows<[number]>(LOCK_REQUESTS, ids)).map(([id]) => id)
-    const labels: [string, number][] = []
+    const labels: [number, string][] = []
     for (const id of deleted) {
       const job = this.#locked.get(id)
       if (job === undefined) continue
       this.#transaction.move(job.queueId, job.concurrencyKey, job.stage, null)
-      for (const term of labelTerms(parseOptions(job.options).labels ?? {})) labels.push([term, id])
+      for (const term of labelTerms(parseOptions(job.options).labels ?? {})) labels.push([id, term])
       this.#locked.delete(id)
     }
     if (deleted.length > 0) for (const sql of DELETE_WITH_REQUEST) this.#transaction.send(sql, deleted)
@@ -144,11 +144,11 @@ export function insertLabels(transaction: Transaction, labels: readonly (readonl
   transaction.insert('INSERT IGNORE INTO octoflow_job_labels (label, job_id) VALUES ?', terms)
 }
 
-export function deleteLabels(transaction: Transaction, terms: readonly (readonly [term: string, id: number])[]): void {
-  for (const [id, of] of Map.groupBy(terms, ([, job]) => job))
+export function deleteLabels(transaction: Transaction, terms: readonly (readonly [id: number, term: string])[]): void {
+  for (const [id, of] of Map.groupBy(terms, ([job]) => job))
     transaction.send(
       'DELETE FROM octoflow_job_labels WHERE label IN (?) AND job_id = ?',
-      of.map(([term]) => term),
+      of.map(([, term]) => term),
       id,
     )
 }

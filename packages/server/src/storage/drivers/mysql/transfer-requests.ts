@@ -4,14 +4,15 @@ import type { JobOfRequest, RequestRecord } from '../../contract/transfer.ts'
 import { formatMeta } from '../../sql/meta.ts'
 import { formatOptions } from '../../sql/options.ts'
 import { pageBy } from '../../sql/paging.ts'
+import { findRequests } from '../../sql/requests.ts'
 import { pendingStage, stagesOf } from '../../sql/stages.ts'
+import { toJob } from '../../sql/stored-jobs.ts'
 import { isInline } from '../../sql/submits.ts'
-import { loadEndedAttempts } from './attempts.ts'
 import type { Queryable } from './connection.ts'
 import { insertLabels } from './job-rows.ts'
-import { findStoredJobs } from './jobs.ts'
+import { jobStatements, loadEndedAttempts } from './jobs.ts'
 import { STORE_RESULTS } from './reports.ts'
-import { findRequests } from './requests.ts'
+import { requestStatements } from './requests.ts'
 import type { Transaction } from './transaction.ts'
 import { countOf, type RecordTable } from './transfer-table.ts'
 import type { Scalar } from './values.ts'
@@ -62,20 +63,21 @@ export const requests: RecordTable<'request'> = {
 async function load(from: Queryable, ids: readonly number[]): Promise<RequestRecord[]> {
   if (ids.length === 0) return []
   const [found, jobs, attempts, payloads, results] = await Promise.all([
-    findRequests(from, ids),
-    findStoredJobs(from, ids),
+    findRequests(from, requestStatements, ids),
+    jobStatements.load(from, ids),
     loadEndedAttempts(from, ids),
     from.rows<[number, string]>('SELECT job_id, body FROM octoflow_payloads WHERE job_id IN (?)', ids),
     from.rows<[number, Instant, string]>('SELECT job_id, at, value FROM octoflow_results WHERE job_id IN (?)', ids),
   ])
+  const jobOf = new Map(jobs.map((stored) => [stored[0].id, stored]))
   const payloadOf = new Map(payloads)
   const resultOf = new Map(results.map(([id, at, value]): [number, Omit<StoredResult, 'jobId'>] => [id, { at, value }]))
   return found.map(({ queue: _, ...request }) => {
     const { id } = request
-    const stored = jobs.get(id)
+    const stored = jobOf.get(id)
     if (stored === undefined) return { ...request, job: null }
-    const { id: _id, createdAt: _createdAt, ...rest } = stored.job
-    const { deadline } = stored.record
+    const { id: _id, createdAt: _createdAt, ...rest } = toJob(...stored)
+    const [{ deadline }] = stored
     const hanging = { payload: payloadOf.get(id) ?? null, result: resultOf.get(id) ?? null, attempts: attempts.get(id) ?? [] }
     return { ...request, job: { ...rest, deadline, ...hanging } }
   })

@@ -1,16 +1,19 @@
 import type { Storage, StorageCapabilities } from '../../contract/storage.ts'
+import { SqlEvents } from '../../sql/events.ts'
+import { SqlJobs } from '../../sql/jobs.ts'
+import { SqlRequests } from '../../sql/requests.ts'
 import { PostgresAccess } from './access.ts'
 import { Database } from './database.ts'
-import { PostgresEvents } from './events.ts'
+import { eventStatements } from './events.ts'
 import { PostgresIdempotency } from './idempotency.ts'
-import { PostgresJobs } from './jobs.ts'
+import { jobStatements } from './jobs.ts'
 import { PostgresLeader } from './leader.ts'
 import { PostgresLeases } from './leases.ts'
 import { PostgresLogEvents } from './log-events.ts'
 import { PostgresMigrations } from './migrations.ts'
 import { PostgresOperations } from './operations.ts'
 import { PostgresQueues } from './queues.ts'
-import { PostgresRequests } from './requests.ts'
+import { requestStatements } from './requests.ts'
 import { PostgresResults } from './results.ts'
 import { Signals } from './signals.ts'
 import { PostgresStats } from './stats.ts'
@@ -54,10 +57,10 @@ export function openPostgres({ url, applicationName = 'octoflow', onError }: Pos
   return {
     capabilities: CAPABILITIES,
     migrations: new PostgresMigrations(db),
-    requests: new PostgresRequests(db, writer),
-    jobs: new PostgresJobs(db, writer),
+    requests: new SqlRequests(db, writer, requestStatements),
+    jobs: new SqlJobs(db, writer, jobStatements),
     leases: new PostgresLeases(db, writer),
-    events: new PostgresEvents(db, writer),
+    events: new SqlEvents(db, writer, eventStatements),
     results: new PostgresResults(db),
     queues: new PostgresQueues(db, writer),
     workers: new PostgresWorkers(db, writer),

@@ -1,13 +1,10 @@
 import type { Instant } from '../../../lib/time.ts'
 import { LOWEST_PRIORITY } from '../../../model/job.ts'
 import type { JobFilter } from '../../../model/job-filter.ts'
-import type { Page, PageRequest } from '../../contract/page.ts'
 import {
   type Candidate,
   firstIdAt as findFirstIdAt,
   type Ids,
-  type Loader,
-  listIds as listIdsOf,
   type Order,
   RANGES_AT_MOST,
   type Source,
@@ -16,18 +13,10 @@ import { Stage, stagesOf } from '../../sql/stages.ts'
 import type { Queryable } from './connection.ts'
 import { array, textArray } from './values.ts'
 
-/** Reads a page of ids in order, from ranges that are each served by an index in that order, and loads what they name. */
-export const listIds = <Item extends { readonly id: number }>(
-  from: Queryable,
-  filter: JobFilter,
-  page: PageRequest,
-  loader: Loader<Item>,
-): Promise<Page<Item>> => listIdsOf(idsOf(from), filter, page, loader)
-
 /** The lowest id that was received at `at` or later. */
 export const firstIdAt = (from: Queryable, at: Instant): Promise<number> => findFirstIdAt(idsOf(from), at)
 
-const idsOf = (from: Queryable): Ids => ({
+export const idsOf = (from: Queryable): Ids => ({
   newest: async () => (await from.rows<[number | null]>('SELECT max(id) FROM octoflow_requests'))[0]![0] ?? 0,
   firstFrom: async (id) => (await from.rows<[number, Instant]>(SELECT_RECEIVED, id))[0] ?? null,
   sourceOf: (filter, order) => sourceOf(from, filter, order),

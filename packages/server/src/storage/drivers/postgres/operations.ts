@@ -11,7 +11,7 @@ import {
 } from '../../sql/operations.ts'
 import { pageOf, pageQuery } from '../../sql/paging.ts'
 import type { Database } from './database.ts'
-import { cancelJob, listJobs, retryJobs } from './jobs.ts'
+import { jobStatements } from './jobs.ts'
 import { PostgresLogEventReader } from './log-event-ranges.ts'
 import type { Transaction } from './transaction.ts'
 import { array } from './values.ts'
@@ -80,9 +80,7 @@ async function lock(transaction: Transaction, id: number): Promise<OperationReco
 }
 
 const VERBS: OperationVerbs<Transaction> = {
-  listJobs,
-  cancelJob,
-  retryJobs,
+  jobs: jobStatements,
   logEventsOf: (transaction) => new PostgresLogEventReader(transaction),
 }
 

@@ -1,15 +1,17 @@
 import type { Instant } from '../../../lib/time.ts'
 import { CHARACTERS_AT_ONCE } from '../../contract/page.ts'
 import type { JobOfRequest, RequestRecord } from '../../contract/transfer.ts'
+import { type AttemptRecord, toAttempt } from '../../sql/attempts.ts'
 import { formatMeta } from '../../sql/meta.ts'
 import { formatOptions } from '../../sql/options.ts'
+import { findRequests } from '../../sql/requests.ts'
 import { pendingStage, type Stage, stagesOf } from '../../sql/stages.ts'
+import { findJobs } from '../../sql/stored-jobs.ts'
 import { isInline } from '../../sql/submits.ts'
-import { type AttemptRecord, toAttempt } from './attempts.ts'
 import type { Queryable } from './connection.ts'
 import { insertLabels } from './job-rows.ts'
-import { findJobs } from './jobs.ts'
-import { findRequests } from './requests.ts'
+import { jobStatements } from './jobs.ts'
+import { requestStatements } from './requests.ts'
 import type { Transaction } from './transaction.ts'
 import { type Cell, type Columns, countOf, insertRows, type RecordTable } from './transfer-table.ts'
 import { array } from './values.ts'
@@ -56,8 +58,8 @@ const hasJob = (record: RequestRecord): record is WithJob => record.job !== null
 async function load(from: Queryable, ids: readonly number[]): Promise<RequestRecord[]> {
   const given = array(ids)
   const [found, jobs, rest, attempts] = await Promise.all([
-    findRequests(from, ids),
-    findJobs(from, ids),
+    findRequests(from, requestStatements, ids),
+    findJobs(from, jobStatements, ids),
     from.rows<RestRecord>(SELECT_REST, given),
     from.rows<[jobId: number, ...AttemptRecord]>(SELECT_ATTEMPTS, given),
   ])

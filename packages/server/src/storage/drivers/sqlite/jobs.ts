@@ -5,8 +5,9 @@ import type { JobFilter } from '../../../model/job-filter.ts'
 import { ATTEMPTS_KEPT, type JobStore, type Retry, type WaitingFacts } from '../../contract/jobs.ts'
 import type { Page } from '../../contract/page.ts'
 import type { ItemResult } from '../../contract/storage.ts'
-import { formatOptions, labelTerms, parseOptions } from '../../sql/options.ts'
+import { formatOptions, parseOptions } from '../../sql/options.ts'
 import { pendingStage, Stage, stateOf } from '../../sql/stages.ts'
+import { matchesJob } from '../../sql/stored-jobs.ts'
 import type { Database } from './database.ts'
 import { note } from './events.ts'
 import { deleteLabels, findJob, findUnique, insertLabels, recordAttempt } from './job-rows.ts'
@@ -100,16 +101,9 @@ export function listJobs(db: Database, filter: JobFilter, page: Parameters<JobSt
   const text = filter.text?.toLowerCase()
   return listIds(db, filter, page, (id) => {
     const job = loadJob(db, id)
-    if (job === null || !matches(job, filter)) return null
+    if (job === null || !matchesJob(job, filter)) return null
     return text === undefined || db.row<[string]>(SELECT_PAYLOAD, id)![0].toLowerCase().includes(text) ? job : null
   })
-}
-
-/** The part of a filter that the source of ids may not have seen to. */
-function matches(job: Job, { queues, states, label }: JobFilter): boolean {
-  if (queues !== undefined && !queues.includes(job.queue)) return false
-  if (states !== undefined && !states.includes(job.state)) return false
-  return label === undefined || labelTerms(job.labels).includes(label)
 }
 
 /** @returns what stood in the way. */

@@ -4,8 +4,9 @@ import type { CapturedRequest } from '../../../model/request.ts'
 import type { Page } from '../../contract/page.ts'
 import type { Idempotency, NewRequest, RequestStore, Submitted } from '../../contract/requests.ts'
 import type { ItemResult } from '../../contract/storage.ts'
-import { formatMeta, type Meta, parseMeta } from '../../sql/meta.ts'
+import { formatMeta, type Meta } from '../../sql/meta.ts'
 import { formatOptions } from '../../sql/options.ts'
+import { matchesRequest, type RequestRecord, toRequest } from '../../sql/requests.ts'
 import { pendingStage } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
 import { deleteRequest, findUnique, insertLabels } from './job-rows.ts'
@@ -37,14 +38,10 @@ export class SqliteRequests implements RequestStore {
   }
 
   async list({ filter, page }: Params<'list'>): Promise<Page<CapturedRequest>> {
-    const { source, text, ...jobFilter } = filter
-    const wanted = text?.toLowerCase()
+    const { source: _source, text: _text, ...jobFilter } = filter
     const load = (id: number): CapturedRequest | null => {
       const request = findRequest(this.#db, id)
-      if (request === null) return null
-      if (source !== undefined && request.source !== source) return null
-      if (filter.queues !== undefined && !filter.queues.some((queue) => queue === request.queue)) return null
-      return wanted === undefined || request.body.toLowerCase().includes(wanted) ? request : null
+      return request !== null && matchesRequest(request, filter) ? request : null
     }
     return listIds(this.#db, jobFilter, page, load, ({ body }) => body.length)
   }
@@ -156,19 +153,9 @@ function findEarlier(db: Database, { key, fingerprint }: Idempotency, now: Insta
   return { id, hasJob: hasJob === 1, outcome: 'repeated' }
 }
 
-interface RequestRecord {
-  readonly received_at: Instant
-  readonly meta: string | null
-  readonly body: string
-  readonly queue: string | null
-  readonly handled: number
-}
-
 export function findRequest(db: Database, id: number): CapturedRequest | null {
-  const record = db.get<RequestRecord>(SELECT_REQUEST, id)
-  if (record === undefined) return null
-  const { received_at: receivedAt, body, queue, handled } = record
-  return { id, receivedAt, ...parseMeta(record.meta), body, queue, handled: handled === 1 }
+  const record = db.row<RequestRecord>(SELECT_REQUEST, id)
+  return record === undefined ? null : toRequest(record)
 }
 
 const BODY_COLUMNS = ['id', 'meta', 'body']
@@ -195,8 +182,7 @@ const SELECT_IDEMPOTENCY = 'SELECT fingerprint, request_id, has_job FROM octoflo
 const INSERT_IDEMPOTENCY = `INSERT OR REPLACE INTO octoflow_idempotency (key, fingerprint, request_id, has_job, expires_at)
   VALUES (?, ?, ?, ?, ?)`
 
-const SELECT_REQUEST = `SELECT r.received_at, iif(r.body IS NULL, b.meta, r.meta) AS meta, coalesce(r.body, b.body) AS body,
-    q.name AS queue, r.handled
+const SELECT_REQUEST = `SELECT r.id, r.received_at, iif(r.body IS NULL, b.meta, r.meta), coalesce(r.body, b.body), q.name, r.handled
   FROM octoflow_requests r
   LEFT JOIN octoflow_bodies b ON b.id = r.id
   LEFT JOIN octoflow_queues q ON q.id = r.queue_id

@@ -1,7 +1,8 @@
 import type { Instant } from '../../../lib/time.ts'
-import type { Attempt, AttemptOutcome, Job, JobError } from '../../../model/job.ts'
+import type { Attempt, Job } from '../../../model/job.ts'
+import { ATTEMPT_COLUMNS, type AttemptRecord, attemptsOf, toAttempt } from '../../sql/attempts.ts'
 import { parseOptions } from '../../sql/options.ts'
-import { Stage, stateOf } from '../../sql/stages.ts'
+import { type Stage, stateOf } from '../../sql/stages.ts'
 import type { Database } from './database.ts'
 
 /** Jobs and attempts as the model knows them, read from their rows. */
@@ -61,50 +62,15 @@ export function loadJob(db: Database, id: number): Job | null {
 }
 
 /** All attempts of a job, oldest first; none of an unknown job. */
-export function loadAttempts(db: Database, id: number): Attempt[] {
+export function loadAttempts(db: Database, id: number): readonly Attempt[] {
   const job = db.get<JobRow>(SELECT_JOB, id)
   if (job === undefined) return []
-  const ended = loadEndedAttempts(db, id)
-  const known = ended.some((attempt) => attempt.fence === job.fence)
-  // A running or completed attempt stands in the job's own row.
-  const inRow = job.stage === Stage.running || job.stage === Stage.completed
-  return inRow && !known && job.started_at !== null ? [...ended, currentAttempt(job, job.started_at)] : ended
+  return attemptsOf({ ...job, startedAt: job.started_at, finishedAt: job.finished_at }, loadEndedAttempts(db, id))
 }
 
 /** The attempts that have rows of their own. */
-export const loadEndedAttempts = (db: Database, id: number): Attempt[] => db.all<AttemptRow>(SELECT_ATTEMPTS, id).map(toAttempt)
-
-interface AttemptRow {
-  readonly fence: number
-  readonly attempt: number
-  readonly worker: string | null
-  readonly started_at: Instant
-  readonly finished_at: Instant
-  readonly outcome: AttemptOutcome
-  readonly error: string | null
-}
-
-function toAttempt(row: AttemptRow): Attempt {
-  return {
-    fence: row.fence,
-    attempt: row.attempt,
-    worker: row.worker,
-    startedAt: row.started_at,
-    finishedAt: row.finished_at,
-    outcome: row.outcome,
-    error: row.error === null ? null : (JSON.parse(row.error) as JobError),
-  }
-}
-
-const currentAttempt = (job: JobRow, startedAt: Instant): Attempt => ({
-  fence: job.fence,
-  attempt: job.attempt,
-  worker: job.worker,
-  startedAt,
-  finishedAt: job.stage === Stage.completed ? job.finished_at : null,
-  outcome: job.stage === Stage.completed ? 'completed' : null,
-  error: null,
-})
+export const loadEndedAttempts = (db: Database, id: number): Attempt[] =>
+  db.rows<AttemptRecord>(SELECT_ATTEMPTS, id).map(toAttempt)
 
 export const SELECT_JOB = `SELECT j.id, q.name AS queue, j.queue_id, j.stage, j.priority, j.received_at, j.run_at, j.attempt,
     j.fence, j.lease_until, j.started_at, j.finished_at, j.worker, j.concurrency_key, j.unique_key, j.max_attempts,
@@ -113,5 +79,5 @@ export const SELECT_JOB = `SELECT j.id, q.name AS queue, j.queue_id, j.stage, j.
   JOIN octoflow_queues q ON q.id = j.queue_id
   WHERE j.id = ? AND j.stage IS NOT NULL`
 
-const SELECT_ATTEMPTS = `SELECT fence, attempt, worker, started_at, finished_at, outcome, error FROM octoflow_attempts
+const SELECT_ATTEMPTS = `SELECT ${ATTEMPT_COLUMNS} FROM octoflow_attempts
   WHERE job_id = ? ORDER BY fence`

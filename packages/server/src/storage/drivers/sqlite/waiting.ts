@@ -2,11 +2,9 @@ import type { Instant } from '../../../lib/time.ts'
 import type { Job } from '../../../model/job.ts'
 import type { WaitingFacts } from '../../contract/jobs.ts'
 import { Stage } from '../../sql/stages.ts'
+import { COUNT_AHEAD_TO, HOLDERS_SHOWN, waitsFor } from '../../sql/waiting.ts'
 import type { Database } from './database.ts'
-import { type QueueRow, Transaction } from './transaction.ts'
-
-const COUNT_AHEAD_TO = 1_000
-const HOLDERS_SHOWN = 10
+import { Transaction } from './transaction.ts'
 
 /** The facts from which it can be told why a pending job waits. */
 export function waitingFacts(db: Database, job: Job, now: Instant): WaitingFacts {
@@ -15,7 +13,8 @@ export function waitingFacts(db: Database, job: Job, now: Instant): WaitingFacts
   const queue = transaction.queueById(queueId)
   const { paused, concurrency, keyConcurrency } = queue.settings
   const key = job.concurrencyKey
-  const waitsAs = waitsFor(transaction, queue, job, stage, now)
+  const { lanes } = transaction
+  const waitsAs = waitsFor(stage, job, now, () => key === null || lanes.hasRoom(lanes.get(queue, key), now))
   const ahead =
     waitsAs === 'held'
       ? db.row<[number]>(COUNT_AHEAD_OF_KEY, queueId, job.priority, job.id, COUNT_AHEAD_TO, key)
@@ -28,7 +27,7 @@ export function waitingFacts(db: Database, job: Job, now: Instant): WaitingFacts
       paused,
       concurrency,
       running: queue.counts[Stage.running]!,
-      rateNextAt: transaction.lanes.queueRate(queue, now).nextAt,
+      rateNextAt: lanes.queueRate(queue, now).nextAt,
     },
     key:
       key === null
@@ -36,19 +35,10 @@ export function waitingFacts(db: Database, job: Job, now: Instant): WaitingFacts
         : {
             limit: keyConcurrency,
             holders: db.all<{ id: number; worker: string | null }>(SELECT_HOLDERS, queueId, key, HOLDERS_SHOWN),
-            running: transaction.lanes.get(queue, key).running,
-            rateNextAt: transaction.lanes.keyRate(queue, key, now).nextAt,
+            running: lanes.get(queue, key).running,
+            rateNextAt: lanes.keyRate(queue, key, now).nextAt,
           },
   }
-}
-
-/** Jobs that are due are moved on by the next claim; until then their stage in the table is that of before. */
-function waitsFor({ lanes }: Transaction, queue: QueueRow, job: Job, stage: Stage, now: Instant): WaitingFacts['stage'] {
-  if (stage === Stage.held) return 'held'
-  if (stage === Stage.ready) return 'ready'
-  if (job.runAt > now) return 'scheduled'
-  const key = job.concurrencyKey
-  return key === null || lanes.hasRoom(lanes.get(queue, key), now) ? 'ready' : 'held'
 }
 
 // Ready jobs of a better priority, and older ones of the same. Two ranges of one index, counted no further than needed.

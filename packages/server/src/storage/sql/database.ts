@@ -8,12 +8,6 @@ export type Reading<From> = From & {
   underWay<Result>(work: () => Promise<Result>): Promise<Result>
 }
 
-/** What the verbs of a store write with: `write` for those that nobody calls often, `transact` within what is under way. */
-export interface Writing<In> {
-  write<Result>(work: (transaction: In) => Promise<Result>): Promise<Result>
-  transact<Result>(work: (transaction: In) => Promise<Result>): Promise<Result>
-}
-
 /** The database as all verbs share it: its connections, and what is known of it for good. */
 export abstract class SharedDatabase<Connection extends PooledConnection> {
   readonly pool: Pool<Connection>

@@ -3,8 +3,9 @@ import type { EventKind, EventLevel, JobEvent } from '../../model/event.ts'
 import type { EventStore, NewEvent } from '../contract/events.ts'
 import type { Page, PageRequest } from '../contract/page.ts'
 import { Coalescer, shareOut } from './coalescer.ts'
-import type { Reading, Writing } from './database.ts'
+import type { Reading } from './database.ts'
 import { pageOf } from './paging.ts'
+import type { Writing } from './writer.ts'
 
 export type Said = readonly [jobId: number, event: NewEvent, now: Instant]
 

@@ -4,12 +4,13 @@ import { ATTEMPTS_KEPT, type JobStore, type WaitingFacts } from '../contract/job
 import type { Page } from '../contract/page.ts'
 import type { ItemResult } from '../contract/storage.ts'
 import { attemptsOf } from './attempts.ts'
-import type { Reading, Writing } from './database.ts'
+import type { Reading } from './database.ts'
 import type { JobRecord } from './job-record.ts'
 import type { JobTransaction } from './job-transaction.ts'
 import { cancelJob, editJob, retryJobs, type SteeringStatements } from './steering.ts'
 import { findJobs, type JobReader, listJobs } from './stored-jobs.ts'
 import { type WaitingStatements, waitingFacts } from './waiting.ts'
+import type { Writing } from './writer.ts'
 
 type Params<Verb extends keyof JobStore> = Parameters<JobStore[Verb]>[0]
 

@@ -10,7 +10,7 @@ import type { JobRecord } from './job-record.ts'
 import type { PooledConnection } from './pool.ts'
 import { type SettlingTransaction, type TimedReport, timed } from './settling.ts'
 import { Stage, stateOf } from './stages.ts'
-import type { Work, WriteOptions } from './writer.ts'
+import type { Writing } from './writer.ts'
 
 type Params<Verb extends keyof LeaseStore> = Parameters<LeaseStore[Verb]>[0]
 
@@ -36,20 +36,15 @@ interface LeasingTransaction extends SettlingTransaction {
   names(queueIds: readonly number[]): Promise<ReadonlyMap<number, string>>
 }
 
-interface Writer<In> {
-  write<Result>(work: Work<In, Result>): Promise<Result>
-  transact<Result>(work: Work<In, Result>, options: WriteOptions): Promise<Result>
-}
-
 /** Has concurrent calls of a kind done together: claims of one queue, all reports, all heartbeats. */
 export abstract class SharedLeases<In extends LeasingTransaction> implements LeaseStore {
   readonly #db: Pick<SharedDatabase<PooledConnection>, 'underWay'>
-  readonly #writer: Writer<In>
+  readonly #writer: Writing<In>
   readonly #claims = new Map<string, Coalescer<ClaimCall, Claim>>()
   readonly #reports: Coalescer<Params<'report'>, readonly ReportResult[]>
   readonly #heartbeats: Coalescer<Params<'heartbeat'>, readonly BeatResult[]>
 
-  constructor(db: Pick<SharedDatabase<PooledConnection>, 'underWay'>, writer: Writer<In>) {
+  constructor(db: Pick<SharedDatabase<PooledConnection>, 'underWay'>, writer: Writing<In>) {
     this.#db = db
     this.#writer = writer
     this.#reports = new Coalescer(

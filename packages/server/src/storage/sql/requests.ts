@@ -5,10 +5,11 @@ import type { Page } from '../contract/page.ts'
 import type { RequestStore, Submitted } from '../contract/requests.ts'
 import type { ItemResult } from '../contract/storage.ts'
 import { Coalescer } from './coalescer.ts'
-import type { Reading, Writing } from './database.ts'
+import type { Reading } from './database.ts'
 import type { JobTransaction } from './job-transaction.ts'
 import { type Ids, listIds } from './listing.ts'
 import { parseMeta } from './meta.ts'
+import type { Writing } from './writer.ts'
 
 type Params<Verb extends keyof RequestStore> = Parameters<RequestStore[Verb]>[0]
 

@@ -14,6 +14,12 @@ export interface WriteOptions {
 /** What is done in a transaction: a function of the database only, for it may run again. */
 export type Work<In, Result> = (transaction: In) => Promise<Result> | Result
 
+/** What the verbs of a store write with: `write` for those that nobody calls often, `transact` within what is under way. */
+export interface Writing<In> {
+  write<Result>(work: Work<In, Result>): Promise<Result>
+  transact<Result>(work: Work<In, Result>, options?: WriteOptions): Promise<Result>
+}
+
 interface WritingTransaction {
   readonly logEvents: { readonly appended: boolean }
   /** Whether it may have been committed, for all that is known. */

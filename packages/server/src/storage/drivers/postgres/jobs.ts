@@ -5,6 +5,7 @@ import { sendEvents } from './events.ts'
 import { deleteLabels, insertLabels, JOB_COLUMNS, toJobRecord } from './job-rows.ts'
 import { idsOf } from './listing.ts'
 import type { Transaction } from './transaction.ts'
+import { uniqueHolders } from './unique-keys.ts'
 import { array, textArray } from './values.ts'
 import { waitingStatements } from './waiting.ts'
 
@@ -24,14 +25,7 @@ export const jobStatements: JobStatements<Queryable, Transaction> = {
     ])
     return row === undefined ? null : [toJobRecord(row), ended.map(toAttempt)]
   },
-  async holders(transaction, keys) {
-    const rows = await transaction.rows<[number, string, number]>(
-      SELECT_HOLDERS,
-      array(keys.map(([queueId]) => queueId)),
-      textArray(keys.map(([, key]) => key)),
-    )
-    return new Map(rows.map(([queueId, key, id]) => [`${queueId}:${key}`, id]))
-  },
+  holders: uniqueHolders,
   deleteResults: (transaction, jobIds) => transaction.send(DELETE_RESULTS, array(jobIds)),
   replacePayloads(transaction, payloads) {
     transaction.send(REPLACE_PAYLOADS, array(payloads.map(([id]) => id)), textArray(payloads.map(([, payload]) => payload)))
@@ -54,10 +48,6 @@ const SELECT_PAYLOADS = `SELECT r.id, coalesce(p.body, r.body, b.body) FROM octo
   LEFT JOIN octoflow_payloads p ON r.revised AND p.job_id = r.id
   LEFT JOIN octoflow_bodies b ON r.body IS NULL AND b.id = r.id
   WHERE r.id = ANY ($1::bigint[]) AND r.stage IS NOT NULL`
-
-const SELECT_HOLDERS = `SELECT r.queue_id, r.unique_key, r.id
-  FROM unnest($1::integer[], $2::text[]) AS u (queue_id, key)
-  JOIN octoflow_requests r ON r.queue_id = u.queue_id AND r.unique_key = u.key AND r.unique_key IS NOT NULL AND r.stage <= 3`
 
 const DELETE_RESULTS = 'DELETE FROM octoflow_results WHERE job_id = ANY ($1::bigint[])'
 

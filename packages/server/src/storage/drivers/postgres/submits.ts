@@ -3,12 +3,12 @@ import type { Submitted } from '../../contract/requests.ts'
 import { formatOptions } from '../../sql/options.ts'
 import { useRoom } from '../../sql/room.ts'
 import { type SubmitCall, type SubmittedRow, type SubmitVerbs, submitAll } from '../../sql/submits.ts'
-import type { Queryable } from './connection.ts'
 import { keepAnswers, lockKeys } from './idempotency.ts'
 import { insertLabels } from './job-rows.ts'
 import type { Lane } from './lanes.ts'
 import type { Transaction } from './transaction.ts'
-import { array, column, textArray, textColumn } from './values.ts'
+import { uniqueHolders } from './unique-keys.ts'
+import { column, textArray, textColumn } from './values.ts'
 
 export const submit = (transaction: Transaction, calls: readonly SubmitCall[]): Promise<readonly (readonly Submitted[])[]> =>
   submitAll(transaction, calls, VERBS)
@@ -22,18 +22,6 @@ const VERBS: SubmitVerbs<Transaction, Lane> = {
     return { first: await insertRows(transaction, rows, latest), roomy }
   },
   insertLabels,
-}
-
-async function uniqueHolders(
-  from: Queryable,
-  keys: readonly (readonly [queueId: number, key: string])[],
-): Promise<Map<string, number>> {
-  const holders = await from.rows<[number, string, number]>(
-    SELECT_HOLDERS,
-    array(keys.map(([queueId]) => queueId)),
-    textArray(keys.map(([, key]) => key)),
-  )
-  return new Map(holders.map(([queueId, key, id]) => [`${queueId}:${key}`, id]))
 }
 
 /** @returns the id of the first row; the others follow it. */
@@ -72,10 +60,6 @@ function notBefore(rows: readonly SubmittedRow[]): Instant[] {
     return latest
   })
 }
-
-const SELECT_HOLDERS = `SELECT r.queue_id, r.unique_key, r.id
-  FROM unnest($1::integer[], $2::text[]) AS u (queue_id, key)
-  JOIN octoflow_requests r ON r.queue_id = u.queue_id AND r.unique_key = u.key AND r.unique_key IS NOT NULL AND r.stage <= 3`
 
 /** Beside the bodies; each is two parameters, as `column` makes them. */
 const COLUMNS: readonly (readonly [name: string, type: string])[] = [

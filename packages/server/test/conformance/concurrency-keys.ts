@@ -9,6 +9,7 @@ import {
   type Held,
   LEASE,
   NOW,
+  newRequest,
   QUEUE,
   RELEASED,
   range,
@@ -92,6 +93,24 @@ export const concurrencyKeys: Group = (test) => {
     )
     await report(jobs[1]!, COMPLETED)
     assert.deepEqual(await claimIds({ limit: 10 }), [ids[3]])
+  })
+
+  test('of jobs of a key that are submitted at once, at several servers, as many are ready as have room', async (fixture) => {
+    await fixture.configure({ keyConcurrency: 3 })
+    const servers = await fixture.servers(4)
+    const submitters = range(0, 15).map((n) =>
+      servers[n % 4]!.requests.submit({
+        now: NOW,
+        items: range(1, 5).map((m) => newRequest({ ...KEYED, priority: m, uniqueKey: n % 2 === 0 ? `${n}-${m}` : null })),
+      }),
+    )
+    await Promise.all(submitters)
+    assert.deepEqual(await fixture.counts(), { ready: 3, held: 77 })
+    const { jobs } = await fixture.claim({ limit: 80 })
+    assert.deepEqual(
+      jobs.map(({ priority }) => priority),
+      [1, 1, 1],
+    )
   })
 
   test('a waiting job that somebody looks at just when its key gets room is started all the same', async (fixture) => {

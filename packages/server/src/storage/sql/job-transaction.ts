@@ -2,12 +2,12 @@ import type { Instant } from '../../lib/time.ts'
 import type { QueueSettings } from '../../model/queue.ts'
 import type { QueueChange } from './queue-change.ts'
 import type { SharedRateUsage } from './rate-usage.ts'
+import type { LaneCounts } from './room.ts'
 import type { SettlingTransaction } from './settling.ts'
 
 interface KeyLane {
   readonly queueId: number
   readonly key: string
-  readonly running: number
 }
 
 /** What a transaction offers to verbs that steer jobs, and tell why they wait. */
@@ -21,8 +21,8 @@ export interface JobTransaction extends SettlingTransaction {
     readonly rates: SharedRateUsage
     touch(queueId: number, key: string): unknown
     balance(now: Instant): Promise<void>
-    peek(queueId: number, key: string): Promise<KeyLane>
-    roomOf(lane: KeyLane, now: Instant): number
+    get(queueId: number, key: string): KeyLane
+    peek(lanes: readonly KeyLane[]): Promise<ReadonlyMap<KeyLane, LaneCounts>>
   }
   change(queueId: number): QueueChange
   /** The number of each queue named; those that do not exist are made. */

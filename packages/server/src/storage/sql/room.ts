@@ -1,4 +1,4 @@
-import type { Instant } from '../../lib/time.ts'
+import type { QueueSettings } from '../../model/queue.ts'
 import type { NewRequest } from '../contract/requests.ts'
 import { Stage } from './stages.ts'
 
@@ -8,50 +8,55 @@ export interface NewRow {
   stage: Stage | null
 }
 
-interface LaneOfQueue {
-  readonly queueId: number
+/** How many jobs of a concurrency key are in each stage that matters to it. */
+export interface LaneCounts {
+  readonly running: number
+  readonly ready: number
   readonly held: number
 }
 
-/** The lanes of a transaction, as far as new jobs are concerned. */
-export interface LanesWithRoom<Lane extends LaneOfQueue> {
-  readonly rates: { read(lanes: readonly Lane[], now: Instant): Promise<void> }
-  get(queueId: number, key: string): Lane
-  lock(): Promise<void>
-  roomOf(lane: Lane, now: Instant): number
+/** A transaction, as far as the room for new jobs is concerned. */
+export interface TransactionWithRoom<Lane> {
+  readonly lanes: {
+    get(queueId: number, key: string): Lane
+    /** Reads lanes without locking them; those that are not there are left out. */
+    peek(lanes: readonly Lane[]): Promise<ReadonlyMap<Lane, LaneCounts>>
+  }
+  settings(queueIds: readonly number[]): Promise<ReadonlyMap<number, QueueSettings>>
 }
 
 /**
- * Makes jobs whose concurrency key has room ready at once: to hold them first, for the balance to find, would write each row
- * twice. Rows with a unique key may have to wait for another transaction, and nobody waits for rows who holds lanes.
- * @returns the lanes that need no balance, since all their new jobs are ready.
+ * Makes jobs ready at once whose concurrency key seems to have room: to hold them first, for the balance to find, would write
+ * each row twice. It is a guess, so that lanes are not locked while the rows are written; the balance puts right what has
+ * changed since.
  */
-export async function useRoom<Lane extends LaneOfQueue>(
-  transaction: { readonly lanes: LanesWithRoom<Lane>; settings(queueIds: readonly number[]): Promise<unknown> },
+export async function useRoom<Lane extends { readonly queueId: number }>(
+  transaction: TransactionWithRoom<Lane>,
   rows: readonly NewRow[],
-  now: Instant,
-): Promise<readonly Lane[]> {
-  if (rows.some(({ item }) => item.request.job?.uniqueKey != null)) return []
-  const { lanes } = transaction
+): Promise<void> {
   const byLane = new Map<Lane, NewRow[]>()
   for (const row of rows) {
     if (row.stage !== Stage.held) continue
-    const lane = lanes.get(row.item.queueId!, row.item.request.job!.concurrencyKey!)
+    const lane = transaction.lanes.get(row.item.queueId!, row.item.request.job!.concurrencyKey!)
     const others = byLane.get(lane)
     if (others === undefined) byLane.set(lane, [row])
     else others.push(row)
   }
-  if (byLane.size === 0) return []
-  await Promise.all([lanes.lock(), transaction.settings([...byLane.keys()].map(({ queueId }) => queueId))])
-  await lanes.rates.read([...byLane.keys()], now)
-  const roomy: Lane[] = []
+  if (byLane.size === 0) return
+  const lanes = [...byLane.keys()]
+  const [counts, settings] = await Promise.all([
+    transaction.lanes.peek(lanes),
+    transaction.settings(lanes.map(({ queueId }) => queueId)),
+  ])
   for (const [lane, waiting] of byLane) {
-    // Those that are held already may go before these.
-    if (lane.held > 0) continue
+    const room = roomIn(counts.get(lane) ?? IDLE, settings.get(lane.queueId)!)
     const best = waiting.toSorted((a, b) => a.item.request.job!.priority - b.item.request.job!.priority)
-    const room = Math.max(0, lanes.roomOf(lane, now))
     for (const row of best.slice(0, room)) row.stage = Stage.ready
-    if (room >= waiting.length) roomy.push(lane)
   }
-  return roomy
 }
+
+export const IDLE: LaneCounts = { running: 0, ready: 0, held: 0 }
+
+/** Those that are held already may go before new ones; what a rate limit leaves is known under lock alone. */
+const roomIn = ({ running, ready, held }: LaneCounts, { keyConcurrency, keyRateLimit }: QueueSettings): number =>
+  held > 0 || keyRateLimit !== null ? 0 : Math.max(0, keyConcurrency - running - ready)

@@ -4,6 +4,7 @@ import type { NewRequest, Submitted } from '../contract/requests.ts'
 import { answerRepeated, answersToKeep, type KeptAnswer, type KnownRequest, type Mark } from './idempotency.ts'
 import { formatMeta } from './meta.ts'
 import type { StatsRow } from './queue-change.ts'
+import { type TransactionWithRoom, useRoom } from './room.ts'
 import { pendingStage, type Stage } from './stages.ts'
 
 export interface SubmitCall {
@@ -31,14 +32,14 @@ export interface SubmittedRow {
 }
 
 /** A transaction, as far as it is submitted to. */
-interface SubmittingTransaction<Lane> {
-  readonly lanes: { leave(lanes: readonly Lane[]): void; balance(now: Instant): Promise<void> }
+interface SubmittingTransaction<Lane> extends TransactionWithRoom<Lane> {
+  readonly lanes: TransactionWithRoom<Lane>['lanes'] & { balance(now: Instant): Promise<void> }
   makeQueues(names: readonly string[], now: Instant): Promise<ReadonlyMap<string, number>>
   move(queueId: number, key: string | null, from: Stage | null, to: Stage | null): void
   stats(queueId: number, now: Instant): StatsRow
 }
 
-export interface SubmitVerbs<In, Lane> {
+export interface SubmitVerbs<In> {
   /** @returns what is known of keys that are not free. Who comes with a free one waits for the transaction, now or at `keepAnswers`. */
   lockKeys(transaction: In, marks: readonly Mark[]): Promise<ReadonlyMap<string, KnownRequest>>
   keepAnswers(transaction: In, answers: readonly KeptAnswer[]): void
@@ -47,20 +48,16 @@ export interface SubmitVerbs<In, Lane> {
     transaction: In,
     keys: readonly (readonly [queueId: number, key: string])[],
   ): Promise<ReadonlyMap<string, number>>
-  /** @returns the id of the first row, which the others follow, and the lanes that need no balance. */
-  insert(
-    transaction: In,
-    rows: readonly SubmittedRow[],
-    latest: Instant,
-  ): Promise<{ readonly first: number; readonly roomy: readonly Lane[] }>
+  /** @returns the id of the first row, which the others follow. */
+  insert(transaction: In, rows: readonly SubmittedRow[], latest: Instant): Promise<number>
   insertLabels(transaction: In, labels: readonly (readonly [id: number, labels: Labels])[]): void
 }
 
 /** Submits for several callers at once, as if one came after the other. */
-export async function submitAll<Lane, In extends SubmittingTransaction<Lane>>(
+export async function submitAll<Lane extends { readonly queueId: number }, In extends SubmittingTransaction<Lane>>(
   transaction: In,
   calls: readonly SubmitCall[],
-  verbs: SubmitVerbs<In, Lane>,
+  verbs: SubmitVerbs<In>,
 ): Promise<readonly (readonly Submitted[])[]> {
   const items = calls.flatMap(({ now, items: of }) =>
     of.map((request): Item => ({ request, now, queueId: null, follow: null, answer: null })),
@@ -107,14 +104,15 @@ async function findHolders(
   for (const [name, id] of holders) firsts.get(name)!.answer = { id, hasJob: true, outcome: 'existing' }
 }
 
-async function insert<Lane, In extends SubmittingTransaction<Lane>>(
+async function insert<Lane extends { readonly queueId: number }, In extends SubmittingTransaction<Lane>>(
   transaction: In,
   items: readonly Item[],
-  verbs: SubmitVerbs<In, Lane>,
+  verbs: SubmitVerbs<In>,
 ): Promise<void> {
   if (items.length === 0) return
   const rows = items.map(toRow)
-  const { first, roomy } = await verbs.insert(transaction, rows, Math.max(...items.map(({ now }) => now)))
+  await useRoom(transaction, rows)
+  const first = await verbs.insert(transaction, rows, Math.max(...items.map(({ now }) => now)))
   const labelled: (readonly [id: number, labels: Labels])[] = []
   for (const [index, { item, stage }] of rows.entries()) {
     const { queueId, request, now } = item
@@ -126,7 +124,6 @@ async function insert<Lane, In extends SubmittingTransaction<Lane>>(
     transaction.stats(queueId, now).submitted++
     if (labels !== null) labelled.push([id, labels])
   }
-  transaction.lanes.leave(roomy)
   verbs.insertLabels(transaction, labelled)
 }
 

@@ -2,6 +2,7 @@ import type { Instant } from '../../lib/time.ts'
 import type { Job } from '../../model/job.ts'
 import type { WaitingFacts } from '../contract/jobs.ts'
 import type { JobTransaction } from './job-transaction.ts'
+import { IDLE } from './room.ts'
 import { Stage } from './stages.ts'
 
 /** How far the jobs are counted that go before another. */
@@ -47,10 +48,12 @@ export async function waitingFacts<In extends JobTransaction>(
     const ahead = await statements.countAhead(transaction, queueId, job, null)
     return { job, stage: waitsFor(stage, job, now, () => true), ahead, queue, key: null }
   }
-  const lane = await lanes.peek(queueId, key)
+  const lane = lanes.get(queueId, key)
+  const { running, ready } = (await lanes.peek([lane])).get(lane) ?? IDLE
   await lanes.rates.read([lane], now)
+  const rate = lanes.rates.ofKey(queueId, key, now)
   const holders = await statements.holders(transaction, queueId, key)
-  const waitsAs = waitsFor(stage, job, now, () => lanes.roomOf(lane, now) > 0)
+  const waitsAs = waitsFor(stage, job, now, () => Math.min(keyConcurrency - running, rate.free) > ready)
   return {
     job,
     stage: waitsAs,
@@ -59,8 +62,8 @@ export async function waitingFacts<In extends JobTransaction>(
     key: {
       limit: keyConcurrency,
       holders: holders.map(([id, worker]) => ({ id, worker })),
-      running: lane.running,
-      rateNextAt: lanes.rates.ofKey(queueId, key, now).nextAt,
+      running,
+      rateNextAt: rate.nextAt,
     },
   }
 }

@@ -1,5 +1,6 @@
 import { type Duration, type Instant, MILLISECOND } from '../../../lib/time.ts'
 import type { Places } from '../../sql/rate-usage.ts'
+import type { LaneCounts } from '../../sql/room.ts'
 import { Stage } from '../../sql/stages.ts'
 import { RateUsage } from './rate-usage.ts'
 import type { Transaction } from './transaction.ts'
@@ -123,12 +124,21 @@ export class Lanes {
     }
   }
 
-  /** Reads a lane without locking it, to tell of it. */
-  async peek(queueId: number, key: string): Promise<Lane> {
-    const lane = this.get(queueId, key)
-    const [row] = await this.#transaction.rows<LaneRecord>(PEEK, queueId, key)
-    if (row !== undefined) Object.assign(lane, { running: row[2], ready: row[3] })
-    return lane
+  /** Reads lanes without locking them; those that are not there are left out. */
+  async peek(lanes: readonly Lane[]): Promise<ReadonlyMap<Lane, LaneCounts>> {
+    const byQueue = Map.groupBy(lanes, ({ queueId }) => queueId)
+    const rows = await Promise.all(
+      [...byQueue].map(([queueId, of]) =>
+        this.#transaction.rows<LaneRecord>(
+          PEEK,
+          queueId,
+          of.map(({ key }) => key),
+        ),
+      ),
+    )
+    return new Map(
+      rows.flat().map(([queueId, key, running, ready, held]) => [this.get(queueId, key), { running, ready, held }]),
+    )
   }
 
   /** Has every lane of queues looked at by the next claims: their limits changed, or the clock that they are reckoned by. */
@@ -149,11 +159,6 @@ export class Lanes {
   /** How many more jobs of the lane may start now. */
   placesIn(lane: Lane, now: Instant): number {
     return this.#places(lane, now).free
-  }
-
-  /** How many more jobs of the lane could be ready now. */
-  roomOf(lane: Lane, now: Instant): number {
-    return this.#places(lane, now).free - lane.ready
   }
 
   /** Leaves lanes out of the next balance where nothing but starts befell them: what ran before is what is ready less now. */
@@ -316,7 +321,7 @@ const SELECT_LOCKED = `SELECT queue_id, concurrency_key, running, ready, held, w
   WHERE queue_id = ? AND concurrency_key IN (?) FOR UPDATE`
 
 const PEEK = `SELECT queue_id, concurrency_key, running, ready, held, wake_at FROM octoflow_lanes
-  WHERE queue_id = ? AND concurrency_key = ?`
+  WHERE queue_id = ? AND concurrency_key IN (?)`
 
 const SAVE = `INSERT INTO octoflow_lanes (queue_id, concurrency_key, running, ready, held, wake_at) VALUES ?
   ON DUPLICATE KEY UPDATE running = VALUES(running), ready = VALUES(ready), held = VALUES(held), wake_at = VALUES(wake_at)`

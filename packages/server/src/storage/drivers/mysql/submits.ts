@@ -1,11 +1,9 @@
 import type { Instant } from '../../../lib/time.ts'
 import type { Submitted } from '../../contract/requests.ts'
 import { formatOptions } from '../../sql/options.ts'
-import { useRoom } from '../../sql/room.ts'
 import { type SubmitCall, type SubmittedRow, type SubmitVerbs, submitAll } from '../../sql/submits.ts'
 import { keepAnswers, lockKeys } from './idempotency.ts'
 import { insertLabels } from './job-rows.ts'
-import type { Lane } from './lanes.ts'
 import type { Transaction } from './transaction.ts'
 import { uniqueHolders } from './unique-keys.ts'
 import type { Scalar } from './values.ts'
@@ -13,15 +11,14 @@ import type { Scalar } from './values.ts'
 export const submit = (transaction: Transaction, calls: readonly SubmitCall[]): Promise<readonly (readonly Submitted[])[]> =>
   submitAll(transaction, calls, VERBS)
 
-const VERBS: SubmitVerbs<Transaction, Lane> = {
+const VERBS: SubmitVerbs<Transaction> = {
   lockKeys,
   keepAnswers,
   uniqueHolders,
   async insert(transaction, rows, latest) {
     const { first, notBefore } = await takeIds(transaction, rows.length, latest)
-    const roomy = await useRoom<Lane>(transaction, rows, latest)
     insertRows(transaction, rows, first, notBefore)
-    return { first, roomy }
+    return first
   },
   insertLabels,
 }

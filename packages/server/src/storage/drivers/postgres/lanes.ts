@@ -1,5 +1,6 @@
 import { type Duration, type Instant, MILLISECOND } from '../../../lib/time.ts'
 import type { Places } from '../../sql/rate-usage.ts'
+import type { LaneCounts } from '../../sql/room.ts'
 import { Stage } from '../../sql/stages.ts'
 import { RateUsage } from './rate-usage.ts'
 import type { Transaction } from './transaction.ts'
@@ -109,12 +110,10 @@ export class Lanes {
     return lane
   }
 
-  /** Reads lanes without locking them, to tell of them. */
-  async peek(queueId: number, key: string): Promise<Lane> {
-    const lane = this.get(queueId, key)
-    const [row] = await this.#transaction.rows<LaneRecord>(PEEK, queueId, key)
-    if (row !== undefined) Object.assign(lane, { running: row[2], ready: row[3] })
-    return lane
+  /** Reads lanes without locking them; those that are not there are left out. */
+  async peek(lanes: readonly Lane[]): Promise<ReadonlyMap<Lane, LaneCounts>> {
+    const rows = await this.#transaction.rows<LaneRecord>(PEEK, ...namesOf(lanes))
+    return new Map(rows.map(([queueId, key, running, ready, held]) => [this.get(queueId, key), { running, ready, held }]))
   }
 
   /** Has every lane of a queue looked at by the next claims, because its limits changed. */
@@ -136,11 +135,6 @@ export class Lanes {
   /** How many more jobs of the lane may start now. */
   placesIn(lane: Lane, now: Instant): number {
     return this.#places(lane, now).free
-  }
-
-  /** How many more jobs of the lane could be ready now. */
-  roomOf(lane: Lane, now: Instant): number {
-    return this.#places(lane, now).free - lane.ready
   }
 
   /** Leaves lanes out of the next balance where nothing but starts befell them: what ran before is what is ready less now. */
@@ -343,7 +337,9 @@ export function parseLanes(json: string | null): readonly LaneRecord[] {
   return lanes.map(([queueId, key, ...counts]) => [queueId, decodeText(key), ...counts])
 }
 
-const PEEK = 'SELECT queue_id, key, running, ready, held, wake_at FROM octoflow_lanes WHERE queue_id = $1 AND key = $2'
+const PEEK = `SELECT l.queue_id, l.key, l.running, l.ready, l.held, l.wake_at
+  FROM unnest($1::integer[], $2::text[]) AS named (queue_id, key)
+  JOIN octoflow_lanes l ON l.queue_id = named.queue_id AND l.key = named.key`
 
 const SAVE = `UPDATE octoflow_lanes l SET running = s.running, ready = s.ready, held = s.held, wake_at = s.wake_at
   FROM unnest($1::integer[], $2::text[], $3::integer[], $4::integer[], $5::integer[], $6::bigint[]) AS s (queue_id, key, running, ready, held, wake_at)

@@ -41,7 +41,7 @@ export const sumsOf = (slot: number, changed: readonly QueueChange[], sums: read
 ]
 
 /**
- * What a statement that changes jobs adds to counts and roll-ups by itself, as two of its subqueries: one round trip less than
+ * What a statement that changes jobs adds to counts and roll-ups by itself, as three of its subqueries: one round trip less than
  * telling how many there were and having them added.
  * @param from a query for what happened in each queue and minute: `queue_id`, `minute`, `jobs`, and the roll-ups of `took`.
  */
@@ -52,14 +52,14 @@ export function addingSums(
 ): string {
   const [left, entered] = moved
   const count = (column: Count): string => (column === left ? '-sum(jobs)' : column === entered ? 'sum(jobs)' : '0')
-  return `counted AS (
+  return `happened AS MATERIALIZED (${from}), counted AS (
     INSERT INTO octoflow_counts AS c (slot, queue_id, ${COUNT_COLUMNS.join(', ')})
-    SELECT ${slot}::integer, queue_id, ${COUNT_COLUMNS.map(count).join(', ')} FROM (${from}) AS g GROUP BY queue_id ORDER BY queue_id
+    SELECT ${slot}::integer, queue_id, ${COUNT_COLUMNS.map(count).join(', ')} FROM happened GROUP BY queue_id ORDER BY queue_id
     ON CONFLICT (queue_id, slot) DO UPDATE SET ${adding('c', moved)}
   ), rolled_up AS (
     INSERT INTO octoflow_stats AS s (slot, queue_id, span, start, ${STATS_COLUMNS.join(', ')})
     SELECT ${slot}::integer, queue_id, span, minute - minute % span, ${STATS_COLUMNS.map((column) => (took[column] === undefined ? '0' : `sum(${took[column]})`)).join(', ')}
-      FROM (VALUES (1), (60)) AS spans (span), (${from}) AS g
+      FROM (VALUES (1), (60)) AS spans (span), happened
      GROUP BY queue_id, span, minute - minute % span
      ORDER BY queue_id, span, minute - minute % span
     ON CONFLICT (queue_id, span, start, slot) DO UPDATE SET ${adding('s', Object.keys(took))}

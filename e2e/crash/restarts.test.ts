@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { monotonicNow } from './support/journal.ts'
 import { Site } from './support/site.ts'
-import { attemptsAt, begun, concluded, messages, reached, submit } from './support/watching.ts'
+import { attemptsAt, begun, concluded, messages, reached, renewed, submit, view } from './support/watching.ts'
 
 const DONE = 'Request processed successfully'
 
@@ -98,11 +98,13 @@ describe('A worker whose server goes away', { concurrency: 2 }, () => {
     const gate = join(site.directory, 'gate')
     const id = await submit(site, { gate })
     const { begin } = await begun(site, id)
+    let seen = await view(site, id)
     while (monotonicNow() < begin + 2 * leaseSeconds * 1_000_000) {
       await site.kill()
       await site.start()
       // The worker has found this server, too.
       await reached(site, await submit(site, {}), 'completed')
+      seen = await renewed(site, id, seen)
     }
     worker.open(gate)
     const { attempt } = await reached(site, id, 'completed')

@@ -54,6 +54,7 @@ export interface JobView {
   readonly state: string
   readonly attempt: number
   readonly worker: string | null
+  readonly leaseUntil: string | null
   readonly result: { readonly run: string } | null
   readonly attempts: readonly { readonly outcome: string | null }[]
 }
@@ -70,6 +71,15 @@ export function reached(site: Site, job: number, state: string, withinSeconds = 
     return seen.state === state && seen
   }
   return until(look, { what: `the job ${job} is ${state}`, withinSeconds })
+}
+
+/** Resolves with a job when its lease ends later than at some time before. */
+export function renewed(site: Site, job: number, { leaseUntil }: JobView, withinSeconds = 15): Promise<JobView> {
+  const look = async (): Promise<JobView | false> => {
+    const seen = await view(site, job)
+    return seen.leaseUntil !== null && leaseUntil !== null && seen.leaseUntil > leaseUntil && seen
+  }
+  return until(look, { what: `the lease of the job ${job} is renewed`, withinSeconds })
 }
 
 /** The messages on a job's timeline, its own and those of the server. */

@@ -11,7 +11,7 @@ const STATE = `SELECT
   FROM octoflow_queues q WHERE q.id = $6`
 
 // $1 now, $2 firsts, $3 workers, $4 untils, $5 grace, $6 queue, $7 limit, $8 characters, $9 whatever is due, $10 whatever the limits,
-// $11 whether jobs with concurrency keys may be among them, or nothing is started where one is, $12 the slot of counts.
+// $11 the slot of counts.
 const starting = (
   taker: string,
   n: string,
@@ -53,7 +53,7 @@ const LANES = lockingLanes({
 })
 
 const SUMS = addingSums(
-  '$12',
+  '$11',
   `SELECT $6::integer AS queue_id, ${minuteOf('$1::bigint')} AS minute, count(*) AS jobs,
       sum(greatest(0, $1::bigint - run_at)::double precision) AS waited FROM started HAVING count(*) > 0`,
   { moved: ['ready', 'running'], took: { started: 'jobs', waited: 'waited' } },
@@ -72,8 +72,19 @@ const LOCKED = `SELECT ctid, id, priority, run_at, concurrency_key, size FROM oc
 const SEEN = `SELECT coalesce(sum(size), 0) >= $8::bigint AS too_heavy, coalesce(bool_or(concurrency_key IS NOT NULL), false) AS keyed
       FROM locked`
 
+/** What becomes of jobs with concurrency keys: nothing is started where one is met, or their lanes are locked. */
+export type Keyed = 'left' | 'taken'
+
+const forEither = (
+  statement: (mayStart: (keyed: string) => string, lanes: string) => string,
+): Readonly<Record<Keyed, string>> => ({
+  left: statement((keyed) => `NOT ${keyed}`, 'NULL::text'),
+  taken: statement(() => 'true', LANES),
+})
+
 // A row that is locked stays where it is: finding it by its place spares a descent of the index.
-export const PICK = `WITH locked AS MATERIALIZED (${LOCKED}), seen AS MATERIALIZED (
+export const PICK = forEither(
+  (mayStart, lanes) => `WITH locked AS MATERIALIZED (${LOCKED}), seen AS MATERIALIZED (
     ${SEEN}
   ), ranked AS (
     SELECT *, row_number() OVER w AS n, sum(size) OVER (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
@@ -81,16 +92,19 @@ export const PICK = `WITH locked AS MATERIALIZED (${LOCKED}), seen AS MATERIALIZ
   ), picked AS MATERIALIZED (
     SELECT * FROM ranked WHERE before IS NULL OR before < $8::bigint
   ), started AS (
-    ${startingOfMany('r.ctid = picked.ctid AND ($11::boolean OR NOT (SELECT keyed FROM seen))')}
+    ${startingOfMany(`r.ctid = picked.ctid AND ${mayStart('(SELECT keyed FROM seen)')}`)}
   ), ${SUMS}
-  SELECT started.*, (${LANES}), (SELECT keyed FROM seen), (SELECT count(*) FROM picked) < (SELECT count(*) FROM locked), state.*
-    FROM (${STARTED}) AS started, (${STATE}) AS state`
+  SELECT started.*, (${lanes}), (SELECT keyed FROM seen), (SELECT count(*) FROM picked) < (SELECT count(*) FROM locked), state.*
+    FROM (${STARTED}) AS started, (${STATE}) AS state`,
+)
 
 // For one caller it does not matter whose is which. Where the payloads may be too large together it takes nothing.
-export const PICK_FOR_ONE = `WITH locked AS MATERIALIZED (${LOCKED}), seen AS MATERIALIZED (
+export const PICK_FOR_ONE = forEither(
+  (mayStart, lanes) => `WITH locked AS MATERIALIZED (${LOCKED}), seen AS MATERIALIZED (
     ${SEEN}
   ), started AS (
-    ${startingOfOne('r.ctid = ANY (ARRAY(SELECT ctid FROM locked WHERE (SELECT NOT too_heavy AND ($11::boolean OR NOT keyed) FROM seen)))')}
+    ${startingOfOne(`r.ctid = ANY (ARRAY(SELECT ctid FROM locked WHERE (SELECT NOT too_heavy AND ${mayStart('keyed')} FROM seen)))`)}
   ), ${SUMS}
-  SELECT started.*, (${LANES}), seen.keyed, seen.too_heavy, state.*
-    FROM (${STARTED}) AS started, seen, (${STATE}) AS state`
+  SELECT started.*, (${lanes}), seen.keyed, seen.too_heavy, state.*
+    FROM (${STARTED}) AS started, seen, (${STATE}) AS state`,
+)

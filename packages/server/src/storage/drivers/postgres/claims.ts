@@ -259,8 +259,9 @@ async function pick(
 ): Promise<Picked> {
   const { slot } = transaction
   const parameters = [takers.now, ...takers.parameters(), GRACE, queueId, limit, CHARACTERS_AT_ONCE] as const
-  const values = [...parameters, how.skipDue, how.skipLimits, !how.alone, slot] as const
-  const [row] = await transaction.rows<PickedRecord>(takers.single && !how.heavy ? PICK_FOR_ONE : PICK, ...values)
+  const values = [...parameters, how.skipDue, how.skipLimits, slot] as const
+  const statements = takers.single && !how.heavy ? PICK_FOR_ONE : PICK
+  const [row] = await transaction.rows<PickedRecord>(statements[how.alone ? 'left' : 'taken'], ...values)
   return new Picked(row!)
 }
 

@@ -142,14 +142,14 @@ async function completePlain(transaction: Transaction, reports: readonly TimedRe
 }
 
 function completeGiven(transaction: Transaction, given: readonly Completed[], withLanes: boolean): Promise<CompletedRecord[]> {
-  const how = [transaction.slot, !transaction.alone, withLanes] as const
+  const keyed = transaction.alone ? 'left' : withLanes ? 'locked' : 'taken'
   const ids = array(given.map(({ id }) => id))
   const { fence, now, outcome } = given[0]!
   const alike = given.every((other) => other.fence === fence && other.now === now && other.outcome.handled === outcome.handled)
-  if (alike) return transaction.rows<CompletedRecord>(COMPLETE_ALIKE, ...how, ids, fence, now, outcome.handled)
+  if (alike) return transaction.rows<CompletedRecord>(COMPLETE_ALIKE[keyed], transaction.slot, ids, fence, now, outcome.handled)
   return transaction.rows<CompletedRecord>(
-    COMPLETE_EACH,
-    ...how,
+    COMPLETE_EACH[keyed],
+    transaction.slot,
     ids,
     array(given.map((report) => report.fence)),
     array(given.map((report) => report.now)),
@@ -217,11 +217,14 @@ const SUMS = addingSums(
 
 // Of several queues they are locked later, by the balance.
 const LANES = lockingLanes({
-  queue: '(SELECT min(queue_id) FROM done HAVING $3::boolean AND min(queue_id) = max(queue_id))',
+  queue: '(SELECT min(queue_id) FROM done HAVING min(queue_id) = max(queue_id))',
   keys: 'SELECT DISTINCT concurrency_key FROM done WHERE concurrency_key IS NOT NULL',
 })
 
-// $1 the slot of counts, $2 whether jobs with concurrency keys are wanted, too, $3 and their lanes to be locked, $4 ids.
+/** What becomes of jobs with concurrency keys: they are left alone, completed, or completed and their lanes locked. */
+type Keyed = 'left' | 'taken' | 'locked'
+
+// $1 the slot of counts, $2 ids.
 //
 // The rows are found by their ids: `stage + 0` keeps the planner from reading all running jobs for each instead.
 //
@@ -230,26 +233,33 @@ const LANES = lockingLanes({
 const completing = (
   { fence, at, handled }: { readonly fence: string; readonly at: string; readonly handled: string },
   which: string,
-): string => `WITH done AS (
+): Readonly<Record<Keyed, string>> => {
+  const statement = (wanted: string, lanes: string): string => `WITH done AS (
     UPDATE octoflow_requests r
        SET stage = 4, finished_at = ${at}, lease_until = NULL, cancel_requested = false, reason = NULL, status_label = NULL,
          handled = r.handled OR ${handled}
-      ${which} AND r.stage + 0 = 3 AND r.fence = ${fence} AND ($2::boolean OR r.concurrency_key IS NULL)
+      ${which} AND r.stage + 0 = 3 AND r.fence = ${fence} AND ${wanted}
     RETURNING r.id, r.queue_id, r.concurrency_key, ${at} AS at, r.started_at
   ), ${SUMS}
-  SELECT CASE WHEN of_key.n = 1 THEN (${LANES}) END, of_key.key, of_key.ids, ${QUEUE_COLUMNS}
+  SELECT CASE WHEN of_key.n = 1 THEN (${lanes}) END, of_key.key, of_key.ids, ${QUEUE_COLUMNS}
     FROM (SELECT row_number() OVER () AS n, queue_id, concurrency_key AS key, array_agg(id) AS ids FROM done GROUP BY 2, 3) AS of_key
     JOIN octoflow_queues q ON q.id = of_key.queue_id`
+  return {
+    left: statement('r.concurrency_key IS NULL', 'NULL::text'),
+    taken: statement('true', 'NULL::text'),
+    locked: statement('true', LANES),
+  }
+}
 
 const COMPLETE_EACH = completing(
   { fence: 'given.fence', at: 'given.at', handled: 'given.handled' },
-  `FROM unnest($4::bigint[], $5::integer[], $6::bigint[], $7::boolean[]) AS given (id, fence, at, handled) WHERE r.id = given.id`,
+  `FROM unnest($2::bigint[], $3::integer[], $4::bigint[], $5::boolean[]) AS given (id, fence, at, handled) WHERE r.id = given.id`,
 )
 
 // What is the same for all, as in the reports of a batch, needs no join; that is a third of the time.
 const COMPLETE_ALIKE = completing(
-  { fence: '$5::integer', at: '$6::bigint', handled: '$7::boolean' },
-  'WHERE r.id = ANY ($4::bigint[])',
+  { fence: '$3::integer', at: '$4::bigint', handled: '$5::boolean' },
+  'WHERE r.id = ANY ($2::bigint[])',
 )
 
 const STORE_RESULTS = `INSERT INTO octoflow_results AS o (job_id, at, value)

@@ -130,6 +130,23 @@ export const concurrencyKeys: Group = (test) => {
     assert.deepEqual(await claimIds({ limit: 10 }), [ids[1], ids[2]])
   })
 
+  test('a limit raised while jobs of its keys end and come reaches every key', async (fixture) => {
+    const { submitAll, submit, claim, report, queue: read } = fixture
+    const [, other] = (await fixture.servers(2)) as [Storage, Storage]
+    for (let round = 0; round < 10; round++) {
+      const queue = `queue-${round}`
+      await submitAll(range(0, 79).map((n) => ({ queue, concurrencyKey: `k${n % 10}` })))
+      const { jobs } = await claim({ queue, limit: 10 })
+      await Promise.all([
+        other.queues.configure({ now: NOW, name: queue, change: { keyConcurrency: 3 }, ifVersion: null }),
+        ...jobs.map((job) => report(job, COMPLETED)),
+        ...range(0, 9).map((n) => submit({ queue, concurrencyKey: `k${n}` })),
+      ])
+      while ((await claim({ queue, limit: 100, now: after(1) })).jobs.length > 0);
+      assert.equal((await read(queue)).counts.running, 30)
+    }
+  })
+
   test('a lowered limit holds from the next claim on, for jobs that were free to start too', async ({
     submitAll,
     configure,

@@ -67,7 +67,7 @@ export async function querySchema(url: string, sql: string): Promise<(string | n
   return await session.query(sql)
 }
 
-function openSessionOf(url: string): Promise<Session> {
+export function openSessionOf(url: string): Promise<Session> {
   const { searchParams } = new URL(url)
   return openSession(url.replace(/\?.*$/, ''), searchParams.get('schema')!)
 }

@@ -25,19 +25,25 @@ export class Coalescer<Call, Answer> {
   readonly #run: (calls: readonly Call[]) => Promise<readonly Answer[]>
   readonly #weightOf: (call: Call) => number
   readonly #heaviest: number
+  readonly #whenIdle: () => void
   #waiting: Waiting<Call, Answer>[] = []
   #underWay = 0
   #scheduled = false
 
-  /** @param heaviest a batch ends with the call that brings it to this weight. */
-  constructor(run: (calls: readonly Call[]) => Promise<readonly Answer[]>, weightOf: (call: Call) => number, heaviest: number) {
+  /**
+   * @param heaviest a batch ends with the call that brings it to this weight.
+   * @param whenIdle is told when nothing is left to be done.
+   */
+  constructor(
+    run: (calls: readonly Call[]) => Promise<readonly Answer[]>,
+    weightOf: (call: Call) => number,
+    heaviest: number,
+    whenIdle: () => void = () => {},
+  ) {
     this.#run = run
     this.#weightOf = weightOf
     this.#heaviest = heaviest
-  }
-
-  get idle(): boolean {
-    return this.#underWay === 0 && this.#waiting.length === 0
+    this.#whenIdle = whenIdle
   }
 
   do(call: Call): Promise<Answer> {
@@ -78,6 +84,7 @@ export class Coalescer<Call, Answer> {
     }
     this.#underWay--
     if (this.#waiting.length > 0) this.#schedule()
+    else if (this.#underWay === 0) this.#whenIdle()
   }
 
   async #doAlone(one: Waiting<Call, Answer>): Promise<void> {

@@ -60,21 +60,18 @@ export abstract class SharedLeases<In extends LeasingTransaction> implements Lea
   }
 
   claim({ queue, ...call }: Params<'claim'>): Promise<Claim> {
-    return this.#db.underWay(async () => {
+    return this.#db.underWay(() => {
       let together = this.#claims.get(queue)
       if (together === undefined) {
         together = new Coalescer(
           (calls) => this.claimAll(queue, calls),
           ({ limit }) => limit,
           TOGETHER,
+          () => this.#claims.delete(queue),
         )
         this.#claims.set(queue, together)
       }
-      try {
-        return await together.do(call)
-      } finally {
-        if (together.idle) this.#claims.delete(queue)
-      }
+      return together.do(call)
     })
   }
 

@@ -36,8 +36,11 @@ export async function useRoom<Lane extends { readonly queueId: number }>(
 ): Promise<void> {
   const byLane = new Map<Lane, NewRow[]>()
   for (const row of rows) {
+    const { queueId, request } = row.item
+    if (queueId === null || request.job!.concurrencyKey === null) continue
+    // That of a job for later, too: all that are named are locked together, in order.
+    const lane = transaction.lanes.get(queueId, request.job!.concurrencyKey)
     if (row.stage !== Stage.held) continue
-    const lane = transaction.lanes.get(row.item.queueId!, row.item.request.job!.concurrencyKey!)
     const others = byLane.get(lane)
     if (others === undefined) byLane.set(lane, [row])
     else others.push(row)

@@ -63,11 +63,16 @@ export abstract class SharedTransaction {
     return this.findQueues(names)
   }
 
-  /** The settings of queues as they are committed, read once for the transaction. */
+  /** The settings of queues as they were committed when the transaction first asked for them. */
   async settings(queueIds: readonly number[]): Promise<ReadonlyMap<number, QueueSettings>> {
     const unread = [...new Set(queueIds)].filter((id) => !this.#settings.has(id))
-    if (unread.length > 0) for (const record of await this.selectQueues(unread)) this.learn(record)
+    if (unread.length > 0) await this.readSettings(unread)
     return this.#settings
+  }
+
+  /** Reads settings as they are committed by now, whatever was read before. */
+  async readSettings(queueIds: readonly number[]): Promise<void> {
+    for (const record of await this.selectQueues([...new Set(queueIds)])) this.learn(record)
   }
 
   settingsOf(queueId: number): QueueSettings {

@@ -1,6 +1,7 @@
 import { DAY, type Duration, type Instant, MINUTE } from '../../lib/time.ts'
 import { HOURS_KEPT, MINUTES_KEPT } from '../contract/stats.ts'
 import type { UpkeepStore } from '../contract/upkeep.ts'
+import type { Writing } from './writer.ts'
 
 /** How long sightings of workers are kept. */
 const WORKERS_KEPT = 30 * DAY
@@ -61,17 +62,24 @@ export interface Pruned {
   readonly more: boolean
 }
 
+/** Prunes in two transactions: whoever locks lanes to balance them has deleted no others before. */
 export async function prune<In extends PruningTransaction>(
-  transaction: In,
+  writer: Pick<Writing<In>, 'transact'>,
   { now, retention, limit }: Parameters<UpkeepStore['prune']>[0],
   verbs: PruningVerbs<In>,
 ): Promise<Pruned> {
-  const swept = await sweep(transaction, retention, now, limit, verbs)
-  let { more } = swept
-  for (const outlived of outlivedAt(now, await verbs.longestPeriod(transaction), verbs.placeholder))
-    if ((await verbs.deleteOutlived(transaction, outlived, limit)) === limit) more = true
-  await transaction.lanes.balance(now)
-  return { deleted: swept.deleted, more }
+  const swept = await writer.transact(async (transaction) => {
+    const pruned = await sweep(transaction, retention, now, limit, verbs)
+    await transaction.lanes.balance(now)
+    return pruned
+  })
+  const most = await writer.transact(async (transaction) => {
+    const deleted: number[] = []
+    for (const outlived of outlivedAt(now, await verbs.longestPeriod(transaction), verbs.placeholder))
+      deleted.push(await verbs.deleteOutlived(transaction, outlived, limit))
+    return Math.max(...deleted)
+  })
+  return { deleted: swept.deleted, more: swept.more || most === limit }
 }
 
 /** The minute before which roll-ups are folded. */

@@ -176,7 +176,8 @@ export class Lanes {
     this.#transaction.jobs.save()
     const lanes = [...this.#touched]
     this.#touched.clear()
-    await Promise.all([this.lock(), this.#transaction.settings(lanes.map(({ queueId }) => queueId))])
+    // Behind the lock: whoever changes limits has the lane looked at afterwards, or has done so before.
+    await Promise.all([this.lock(), this.#transaction.readSettings(lanes.map(({ queueId }) => queueId))])
     await this.rates.read(lanes, now)
     const unsettled: (readonly [Lane, Places])[] = []
     for (const lane of lanes) {

@@ -25,7 +25,7 @@ export class MysqlUpkeep implements UpkeepStore {
 
   prune(params: Parameters<UpkeepStore['prune']>[0]): Promise<Pruned> {
     return this.#db.underWay(async () => {
-      const pruned = await this.#writer.transact((transaction) => prune(transaction, params, VERBS))
+      const pruned = await prune(this.#writer, params, VERBS)
       const past = foldBefore(params.now)
       await this.#writer.transact((transaction) => fold(transaction, past))
       await this.#writer.transact((transaction) => foldLogEventCounts(transaction, past, FOLDED_AT_ONCE))

@@ -40,6 +40,8 @@ export class Lanes {
   readonly #transaction: Transaction
   readonly #known = new Map<number, Map<string, Lane>>()
   readonly #touched = new Set<Lane>()
+  /** Queues whose limits may have been changed before their lanes were locked. */
+  readonly #outdated = new Set<number>()
 
   constructor(transaction: Transaction) {
     this.#transaction = transaction
@@ -94,20 +96,30 @@ export class Lanes {
     }
   }
 
+  /** Limits are read behind the lock: whoever changes them touches the lane afterwards, or has done so before. */
   async #lock(lanes: readonly Lane[]): Promise<void> {
-    for (const record of await this.#transaction.rows<LaneRecord>(LOCK, ...namesOf(lanes))) this.learn(record)
+    const queueIds = lanes.map(({ queueId }) => queueId)
+    const [records] = await Promise.all([
+      this.#transaction.rows<LaneRecord>(LOCK, ...namesOf(lanes)),
+      this.#transaction.readSettings(queueIds),
+    ])
+    for (const record of records) this.#learn(record)
   }
 
-  /** Takes note of a lane that a statement locked. */
-  learn([queueId, key, running, ready, held, wakeAt]: LaneRecord): Lane {
+  /** Takes note of a lane that a statement locked, which knows the limits of before. */
+  learn(record: LaneRecord): void {
+    this.#learn(record)
+    this.#outdated.add(record[0])
+  }
+
+  #learn([queueId, key, running, ready, held, wakeAt]: LaneRecord): void {
     const lane = this.get(queueId, key)
-    if (lane.locked) return lane
+    if (lane.locked) return
     lane.running += running
     lane.ready += ready
     lane.held += held
     lane.wakeAt = wakeAt
     lane.locked = true
-    return lane
   }
 
   /** Reads lanes without locking them; those that are not there are left out. */
@@ -148,7 +160,8 @@ export class Lanes {
     this.#transaction.jobs.save()
     const lanes = [...this.#touched]
     this.#touched.clear()
-    await Promise.all([this.lock(), this.#transaction.settings(lanes.map(({ queueId }) => queueId))])
+    await this.lock()
+    await this.#readLimits(lanes)
     await this.rates.read(lanes, now)
     const places = new Map<Lane, Places>()
     for (const lane of lanes) {
@@ -167,6 +180,19 @@ export class Lanes {
       this.#sleep(lane, short ? now + LOOK_AGAIN : lane.held > 0 ? nextAt : null)
     }
     await this.balance(now)
+  }
+
+  /** Reads limits again that may be those of before, for lanes in which they are likely to move jobs. */
+  async #readLimits(lanes: readonly Lane[]): Promise<void> {
+    const outdated = lanes.filter((lane) => this.#outdated.has(lane.queueId) && this.#isUnsettled(lane))
+    const queueIds = new Set(outdated.map(({ queueId }) => queueId))
+    for (const queueId of queueIds) this.#outdated.delete(queueId)
+    if (queueIds.size > 0) await this.#transaction.readSettings([...queueIds])
+  }
+
+  #isUnsettled({ queueId, running, ready, held, wakeAt }: Lane): boolean {
+    const { keyConcurrency, keyRateLimit } = this.#transaction.settingsOf(queueId)
+    return held > 0 || wakeAt !== null || keyRateLimit !== null || running + ready > keyConcurrency
   }
 
   save(): void {
@@ -347,7 +373,7 @@ const SAVE = `UPDATE octoflow_lanes l SET running = s.running, ready = s.ready, 
 
 const WAKE_ALL = `UPDATE octoflow_lanes l SET wake_at = 0 FROM (
     SELECT queue_id, key FROM octoflow_lanes
-     WHERE queue_id = $1 AND (running > 0 OR ready > 0 OR held > 0 OR wake_at IS NOT NULL) ORDER BY queue_id, key FOR NO KEY UPDATE
+     WHERE queue_id = $1 ORDER BY queue_id, key FOR NO KEY UPDATE
   ) AS locked
   WHERE l.queue_id = locked.queue_id AND l.key = locked.key`
 

@@ -76,8 +76,11 @@ const hasNothingElse = ({ outcome, events }: TimedReport): boolean =>
 type What = 'if it is plain' | 'whatever it is'
 
 async function takeAll(transaction: Transaction, reports: readonly TimedReport[], what: What): Promise<Answers> {
+  // All in order of id, before some of them are completed.
+  if (what === 'whatever it is') await transaction.jobs.lock(reports.map(({ id }) => id))
   const answers = await completePlain(transaction, reports, what === 'if it is plain')
   const { taken, queues } = answers
+  for (const { id } of taken.keys()) transaction.jobs.forget(id)
   const others = reports.filter((report) => !taken.has(report))
   if (others.length > 0 && what === 'whatever it is') await takeOthers(transaction, others, taken)
   const said: Said[] = []

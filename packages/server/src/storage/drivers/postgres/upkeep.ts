@@ -19,7 +19,7 @@ export class PostgresUpkeep implements UpkeepStore {
 
   prune(params: Parameters<UpkeepStore['prune']>[0]): Promise<Pruned> {
     return this.#db.underWay(async () => {
-      const pruned = await this.#writer.transact((transaction) => prune(transaction, params, VERBS))
+      const pruned = await prune(this.#writer, params, VERBS)
       await this.#writer.transact((transaction) => {
         const past = foldBefore(params.now)
         transaction.send(FOLD, past)
